@@ -1,0 +1,89 @@
+"""Installs the locked Java files below `.terrafusion/jars/`; afterwards a start needs no network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from terrafusion.stack.fetch import fetch
+from terrafusion.stack.files import write_whole
+from terrafusion.stack.jarlist import JAR_LOCK, LockedFile, read_lock
+
+STAMP = ".installed"
+UNPACKED = "unpacked"
+DOWNLOADS_AT_ONCE = 6
+Report = Callable[[str], None]
+
+
+def install(folder: Path, report: Report = lambda _: None, lock: Path = JAR_LOCK) -> None:
+    """Bring `folder` to what the lock says: one sub-folder per section, verified, archives unpacked.
+
+    Does nothing when the stamp of the last install names this lock and every file is there. Raises StackError.
+    """
+    files = read_lock(lock)
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamp = folder / STAMP
+    if stamp.exists() and stamp.read_text().strip() == wanted and all(_is_there(folder, f) for f in files):
+        return
+    stamp.unlink(missing_ok=True)
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        # The big archive first, so that it does not come last and alone.
+        ordered = sorted(files, key=lambda file: -file.size)
+        for number, _ in enumerate(pool.map(lambda file: _install(folder, file), ordered), 1):
+            report(f"{number} of {len(files)} files")
+    _remove_others(folder, files)
+    write_whole(stamp, wanted + "\n")
+
+
+def _place(folder: Path, file: LockedFile) -> Path:
+    return folder / file.folder / file.coordinate.filename
+
+
+def _is_there(folder: Path, file: LockedFile) -> bool:
+    if _is_archive(file):
+        return (folder / file.folder / UNPACKED).is_dir()
+    try:
+        return _place(folder, file).stat().st_size == file.size
+    except OSError:
+        return False
+
+
+def _is_archive(file: LockedFile) -> bool:
+    return file.coordinate.packaging == "tar.gz"
+
+
+def _install(folder: Path, file: LockedFile) -> None:
+    source = fetch(file.coordinate, file.sha256)
+    place = _place(folder, file)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if _is_archive(file):
+        _unpack(source, place.parent / UNPACKED)
+        return
+    place.unlink(missing_ok=True)
+    try:
+        os.link(source, place)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, place)
+
+
+def _unpack(archive: Path, place: Path) -> None:
+    fresh = place.with_name(place.name + ".new")
+    for folder in (fresh, place):
+        shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(archive) as content:
+        content.extractall(fresh, filter="data")
+    fresh.rename(place)
+
+
+def _remove_others(folder: Path, files: list[LockedFile]) -> None:
+    """Take out jars of an earlier lock: a class path with two versions is neither."""
+    kept = {_place(folder, file) for file in files}
+    for section in {folder / file.folder for file in files}:
+        for jar in section.glob("*.jar"):
+            if jar not in kept:
+                jar.unlink()

@@ -1,0 +1,171 @@
+"""Starts parts side by side, each as soon as what it needs is ready."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from terrafusion.stack import jars, processes, transforms
+from terrafusion.stack.errors import StackError
+from terrafusion.stack.part import Part, Site
+from terrafusion.stack.parts import JAVA_PARTS
+from terrafusion.stack.ports import OF_PART, refuse_taken
+from terrafusion.stack.processes import Record
+from terrafusion.stack.progress import Progress
+
+PROBE_INTERVAL_SECONDS = 0.1
+LOG_LINES = 25
+
+
+@dataclass
+class Start:
+    """One `up`: the parts to bring up, and how far each has come."""
+
+    site: Site
+    parts: Mapping[str, Part]
+    progress: Progress
+    _ready: dict[str, Future[None]] = field(default_factory=dict)
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, names: tuple[str, ...]) -> None:
+        """Bring these parts up; returns when all are ready, raises StackError naming all that failed."""
+        self._check_ports(names)
+        self._ready = {name: Future() for name in names}
+        with ThreadPoolExecutor(len(names) + 1) as pool:
+            files = pool.submit(self._install) if JAVA_PARTS.intersection(names) else Future[None]()
+            for name in names:
+                pool.submit(self._settle, name, files)
+            try:
+                self._wait()
+            except KeyboardInterrupt:
+                self._cancelled.set()
+                raise
+        self._raise_failures()
+
+    def _wait(self) -> None:
+        while not all(future.done() for future in self._ready.values()):
+            time.sleep(PROBE_INTERVAL_SECONDS)
+
+    def _raise_failures(self) -> None:
+        errors = [future.exception() for future in self._ready.values()]
+        problems = [error for error in errors if error is not None and not isinstance(error, _Skipped)]
+        if len(problems) == 1:
+            raise problems[0]
+        if problems:
+            raise StackError("\n\n".join(str(problem) for problem in problems))
+
+    def _check_ports(self, names: tuple[str, ...]) -> None:
+        """Before anything is started: leftovers of dead parts go, then no wanted port may be held."""
+        wanted: list[str] = []
+        for name in names:
+            record = processes.load(self.site.home.run, name)
+            if record is not None and record.alive():
+                self._refuse_moved(name, record)
+                continue
+            processes.kill(processes.family(record, mark(self.site, name), self.parts[name].working_folder))
+            wanted.extend(OF_PART[name])
+        refuse_taken(self.site.ports, wanted)
+
+    def _refuse_moved(self, name: str, record: Record) -> None:
+        wanted = self.site.ports.of(name)
+        if record.ports != wanted:
+            raise StackError(
+                f"{name} runs on port {record.ports[0]}, not on {wanted[0]}",
+                "`terrafusion stack down` first, then `up` with the other ports",
+            )
+
+    def _install(self) -> None:
+        """Jars and transforms; the Java parts wait for it."""
+        jars.install(self.site.home.jars, lambda text: self.progress.tell("jars", "installing", text))
+        transforms.build(self.site.home.jars)
+
+    def _settle(self, name: str, files: Future[None]) -> None:
+        """Run one part's start and keep its outcome; nothing is raised here."""
+        outcome = self._ready[name]
+        try:
+            self._await_needs(name)
+            self._bring_up(self.parts[name], files if name in JAVA_PARTS else None)
+        except _Skipped as skipped:
+            self.progress.tell(name, "skipped", str(skipped))
+            outcome.set_exception(skipped)
+        except BaseException as error:  # noqa: BLE001 - it is raised again by run()
+            self.progress.tell(name, "failed", str(error))
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    def _await_needs(self, name: str) -> None:
+        part = self.parts[name]
+        for other in (*part.needs, *part.after):
+            future = self._ready.get(other)
+            if future is not None and future.exception() is not None and other in part.needs:
+                raise _Skipped(f"{other} is not there")
+
+    def _bring_up(self, part: Part, files: Future[None] | None) -> None:
+        record = processes.load(self.site.home.run, part.name)
+        if record is None or not record.alive():
+            self.progress.tell(part.name, "preparing")
+            if files is not None:
+                files.result()
+            launch = part.prepare()
+            if self._cancelled.is_set():
+                raise _Skipped("cancelled")
+            log = self.site.home.log(part.name)
+            record = processes.start(
+                part.name, launch, log, self.site.ports.of(part.name), mark(self.site, part.name)
+            )
+            processes.save(self.site.home.run, record)
+        self.progress.tell(part.name, "starting")
+        self._await_ready(part, record)
+        part.finish()
+        processes.save(self.site.home.run, replace(record, state="running"))
+        self.progress.tell(part.name, "running", self.site.addresses.of_part(part.name))
+
+    def _await_ready(self, part: Part, record: Record) -> None:
+        """Probe until ready. A part that died, or is not ready in time, is reported with the end of its log."""
+        log = self.site.home.log(part.name)
+        deadline = time.monotonic() + part.patience
+        while not part.ready():
+            if not record.alive():
+                raise StackError(f"{part.name} ended while starting", part.remedy, last_lines(log))
+            if time.monotonic() > deadline:
+                stop_part(self.site, part, record)
+                raise StackError(
+                    f"{part.name} was not ready within {part.patience:.0f} s and was stopped again",
+                    part.remedy,
+                    last_lines(log),
+                )
+            if self._cancelled.wait(PROBE_INTERVAL_SECONDS):
+                raise _Skipped("cancelled")
+        if not record.alive():  # somebody else answers on its port
+            raise StackError(f"{part.name} ended while starting", part.remedy, last_lines(log))
+
+
+class _Skipped(Exception):
+    """Not started, since a part that it needs is not there."""
+
+
+def mark(site: Site, name: str) -> str:
+    """What the environment of a part's processes says about whose they are."""
+    return f"{name}@{site.home.root}"
+
+
+def stop_part(site: Site, part: Part, record: Record) -> bool:
+    """Stop a part with everything it started; returns whether it ended without SIGKILL."""
+    return processes.stop(record, mark(site, part.name), part.stop_steps, part.working_folder)
+
+
+def last_lines(log: Path, count: int = LOG_LINES) -> str:
+    """The end of a log."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - 64 * 1024))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "\n".join(lines[-count:])
