@@ -1,0 +1,1 @@
+"""`terrafusion demo`: a synthetic county, replicated and changed before your eyes. Start reading at `flow.run`."""
