@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.types.json import set_json_dumps
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
@@ -33,16 +34,17 @@ class Database:
             pool_timeout=CONNECT_TIMEOUT_S,
             pool_pre_ping=True,
             pool_recycle=1800,
-            json_serializer=to_json,
         )
 
     def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(
+        connection = psycopg.connect(
             self._dsn,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name="terrafusion-catalog",
             options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=60000",
         )
+        set_json_dumps(to_json, connection)
+        return connection
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -78,17 +80,23 @@ def to_json(value: Any) -> str:
     (Decimal, datetime, UUID) is written as text."""
     try:
         text = json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
+        if "\\u0000" not in text:
+            return text
     except ValueError:
-        text = json.dumps(_finite(value), default=str, ensure_ascii=False, allow_nan=False)
-    return text.replace("\\u0000", "")
+        pass
+    return json.dumps(_storable(value), ensure_ascii=False, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {str(_storable(key)): _storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_storable(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value).replace("\0", "")
 
 
 def _first_line(error: DBAPIError) -> str:
