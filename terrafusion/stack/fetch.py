@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import time
@@ -48,7 +47,7 @@ def fetch(coordinate: Coordinate, sha256: str | None = None) -> Path:
                 "check the package registry or proxy in between; `python -m terrafusion.stack.lock` only "
                 "if the change is meant",
             )
-        os.replace(fresh, target)
+        fresh.replace(target)
     return target
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Protocol
-
-import httpx
+from urllib.parse import urlsplit
 
 from terrafusion.stack.addresses import Addresses
 from terrafusion.stack.config import Home
@@ -69,10 +69,13 @@ class Part(Protocol):
 
 
 def answers(url: str) -> bool:
-    """Does a GET answer 200?"""
+    """Does a GET answer 200? (http.client: no proxy of the environment gets between us and loopback.)"""
+    address = urlsplit(url)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=PROBE_SECONDS)
     try:
-        # trust_env: a proxy of the environment must not get between us and loopback
-        with httpx.Client(trust_env=False, timeout=PROBE_SECONDS) as client:
-            return client.get(url).status_code == 200
-    except httpx.HTTPError:
+        connection.request("GET", address.path or "/")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

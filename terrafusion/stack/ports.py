@@ -128,8 +128,8 @@ def _holders() -> dict[int, str]:
     except psutil.AccessDenied:
         return holders
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.pid:
-            holders[connection.laddr.port] = f"pid {connection.pid} ({_command(connection.pid)})"
+        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr:
+            holders[connection.laddr[1]] = f"pid {connection.pid} ({_command(connection.pid)})"
     return holders
 
 

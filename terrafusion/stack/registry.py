@@ -36,8 +36,8 @@ class Registry:
     def prepare(self) -> Launch:
         """Give the command line; all settings are in the environment."""
         self.working_folder.mkdir(mode=0o700, exist_ok=True)
-        archive = self.site.home.class_archives / "registry.jsa"
-        jvm = Jvm("-Xms128m -Xmx256m", archive, ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"))
+        flags = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+        jvm = Jvm("-Xms128m -Xmx256m", self.site.home.class_archive, flags)
         runner = self.site.home.jars / "registry" / UNPACKED / "quarkus-run.jar"
         return Launch(
             jvm.command("-jar", str(runner)), inherited_environment(self._settings()), self.working_folder

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from terrafusion.stack import jars, processes, transforms
 from terrafusion.stack.errors import StackError
+from terrafusion.stack.java import make_class_archive
 from terrafusion.stack.part import Part, Site
 from terrafusion.stack.parts import JAVA_PARTS
 from terrafusion.stack.ports import OF_PART, refuse_taken
@@ -19,6 +20,7 @@ from terrafusion.stack.progress import Progress
 
 PROBE_INTERVAL_SECONDS = 0.1
 LOG_LINES = 25
+LONGEST_LINE_BYTES = 1000
 
 
 @dataclass
@@ -33,7 +35,6 @@ class Start:
 
     def run(self, names: tuple[str, ...]) -> None:
         """Bring these parts up; returns when all are ready, raises StackError naming all that failed."""
-        self._check_ports(names)
         self._ready = {name: Future() for name in names}
         with ThreadPoolExecutor(len(names) + 1) as pool:
             files = pool.submit(self._install) if JAVA_PARTS.intersection(names) else Future[None]()
@@ -58,7 +59,7 @@ class Start:
         if problems:
             raise StackError("\n\n".join(str(problem) for problem in problems))
 
-    def _check_ports(self, names: tuple[str, ...]) -> None:
+    def check(self, names: tuple[str, ...]) -> None:
         """Before anything is started: leftovers of dead parts go, then no wanted port may be held."""
         wanted: list[str] = []
         for name in names:
@@ -80,8 +81,14 @@ class Start:
 
     def _install(self) -> None:
         """Jars and transforms; the Java parts wait for it."""
-        jars.install(self.site.home.jars, lambda text: self.progress.tell("jars", "installing", text))
+        make_class_archive(self.site.home.class_archive)
+        jars.install(self.site.home.jars, self._report_jars)
         transforms.build(self.site.home.jars)
+
+    def _report_jars(self, text: str) -> None:
+        if self._cancelled.is_set():
+            raise _Skipped("cancelled")
+        self.progress.tell("jars", "installing", text)
 
     def _settle(self, name: str, files: Future[None]) -> None:
         """Run one part's start and keep its outcome; nothing is raised here."""
@@ -120,29 +127,28 @@ class Start:
             )
             processes.save(self.site.home.run, record)
         self.progress.tell(part.name, "starting")
-        self._await_ready(part, record)
-        part.finish()
+        try:
+            self._await_ready(part, record)
+            part.finish()
+        except StackError:
+            stop_part(self.site, part, record)
+            raise
         processes.save(self.site.home.run, replace(record, state="running"))
         self.progress.tell(part.name, "running", self.site.addresses.of_part(part.name))
 
     def _await_ready(self, part: Part, record: Record) -> None:
         """Probe until ready. A part that died, or is not ready in time, is reported with the end of its log."""
-        log = self.site.home.log(part.name)
         deadline = time.monotonic() + part.patience
-        while not part.ready():
+        while not (part.ready() and record.alive()):  # alive too: a stranger may answer on its port
             if not record.alive():
-                raise StackError(f"{part.name} ended while starting", part.remedy, last_lines(log))
+                raise self._failure(part, "ended while starting")
             if time.monotonic() > deadline:
-                stop_part(self.site, part, record)
-                raise StackError(
-                    f"{part.name} was not ready within {part.patience:.0f} s and was stopped again",
-                    part.remedy,
-                    last_lines(log),
-                )
+                raise self._failure(part, f"was not ready within {part.patience:.0f} s and is stopped again")
             if self._cancelled.wait(PROBE_INTERVAL_SECONDS):
                 raise _Skipped("cancelled")
-        if not record.alive():  # somebody else answers on its port
-            raise StackError(f"{part.name} ended while starting", part.remedy, last_lines(log))
+
+    def _failure(self, part: Part, what: str) -> StackError:
+        return StackError(f"{part.name} {what}", part.remedy, last_lines(self.site.home.log(part.name)))
 
 
 class _Skipped(Exception):
@@ -164,7 +170,7 @@ def last_lines(log: Path, count: int = LOG_LINES) -> str:
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - 64 * 1024))
+            stream.seek(max(0, stream.tell() - count * LONGEST_LINE_BYTES))
             lines = stream.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
