@@ -53,7 +53,9 @@ def _run(demo: Demo, console: Console, keep: bool) -> bool:
             demo.keep_changing()
         except KeyboardInterrupt:
             console.print(
-                "\nThe changes have ended, the stack runs on: .venv/bin/terrafusion stack down stops it."
+                "\nThe changes have ended, the stack runs on: .venv/bin/terrafusion stack down stops it.",
+                highlight=False,
+                soft_wrap=True,
             )
     return equal
 

@@ -47,7 +47,7 @@ class Demo:
         environment = stack.env()
         self._source, self._target = environment["SOURCE_DSN"], environment["TARGET_DSN"]
         self.url, self.home = environment["TERRAFUSION_URL"], stack.home.root
-        self._product = Product(self.url, environment["TERRAFUSION_API_KEY"])
+        self.product = Product(self.url, environment["TERRAFUSION_API_KEY"])
 
     def run(self) -> Findings:
         """Everything up to the summary; raises DemoError, StackError or psycopg.Error when it cannot go on."""
@@ -66,17 +66,14 @@ class Demo:
         began = time.monotonic()
         with ConsoleProgress(console, NAMES) as progress:
             self._stack.up(progress=progress)
-        with self._screen.step("Local stack") as step:
-            step.say(
-                f"broker, Connect, registry, three databases and gateway run ({time.monotonic() - began:.1f} s)"
-            )
+        self._screen.done("Local stack", "broker, Connect, registry, three databases and gateway run", began)
 
     def remove_earlier_pair(self) -> None:
         """An earlier run's pair goes first, so that its connector, slot and topics go while the databases still exist."""
-        refuse_other_pairs(self._product)
-        if self._product.pair(PAIR) is not None:
+        refuse_other_pairs(self.product)
+        if self.product.pair(PAIR) is not None:
             with self._screen.step("Removing the earlier run's sync pair") as step:
-                remove_pair(self._product, step)
+                remove_pair(self.product, step)
 
     def make_databases(self) -> None:
         secrets = self._stack.home.secrets
@@ -95,18 +92,18 @@ class Demo:
         """Apply the manifests and wait for the full sync that a new pair begins with; returns its result."""
         text = manifest_text(self._source, self._target, self._stack.home.secrets)
         write_whole(self.home / "demo.yaml", text)
-        known = {operation.id for operation in self._product.operations(PAIR)}
+        known = {operation.id for operation in self.product.operations(PAIR)}
         with self._screen.step("Manifests applied") as step:
             for document in documents(text):
-                self._product.apply(document)
+                self.product.apply(document)
             step.say("systems pacs and cama, sync pair " + PAIR)
         with self._screen.step("Full sync") as step:
-            operation = self._product.follow(
-                first_full_operation(self._product, known, self._options.patience, step),
+            operation = self.product.follow(
+                first_full_operation(self.product, known, self._options.patience, step),
                 self._options.patience,
                 lambda seen: show_operation(step, seen),
             )
-            wait_until_running(self._product, step)
+            wait_until_running(self.product, step)
             step.say(_full_text(operation))
         return dict(operation.result)
 
@@ -163,11 +160,11 @@ class Demo:
     def keep_changing(self) -> None:
         """Change the source gently and show the pair's state until interrupted."""
         with LiveLoad(source_address(self._source), rate=20, seed=self._options.seed + 1) as load:
-            watch(self._product, load, self._screen.console)
+            watch(self.product, load, self._screen.console)
 
     def _operation(self, kind: str, step: Step) -> Operation:
-        started = self._product.start(PAIR, kind)
-        return self._product.follow(started, self._options.patience, lambda seen: show_operation(step, seen))
+        started = self.product.start(PAIR, kind)
+        return self.product.follow(started, self._options.patience, lambda seen: show_operation(step, seen))
 
 
 def _full_text(operation: Operation) -> str:

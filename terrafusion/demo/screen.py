@@ -55,15 +55,16 @@ class Screen:
             with progress:
                 yield step
         except BaseException:
-            self._line("[bold red]✗[/]", title, step.outcome, time.monotonic() - began)
+            self._line("[bold red]✗[/]", title, step.outcome, began)
             raise
-        self._line("[bold green]✓[/]", title, step.outcome, time.monotonic() - began)
+        self.done(title, step.outcome, began)
 
-    def note(self, text: str) -> None:
-        """A line between steps."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+    def done(self, title: str, outcome: str, began: float) -> None:
+        """The line of a step that showed its progress in its own way; `began` by time.monotonic."""
+        self._line("[bold green]✓[/]", title, outcome, began)
 
-    def _line(self, mark: str, title: str, outcome: str, seconds: float) -> None:
+    def _line(self, mark: str, title: str, outcome: str, began: float) -> None:
+        seconds = time.monotonic() - began
         said = f" – {escape(outcome)}" if outcome else ""
         self.console.print(
             f"{mark} [bold]{escape(title)}[/]{said} [dim]{seconds:.1f} s[/]", highlight=False, soft_wrap=True
