@@ -94,6 +94,12 @@ CAUSES = (
         "A captured table has lost its primary key: add one again, then restart the connector.",
     ),
     _cause(
+        "value_unreadable",
+        r"Failed to properly convert data value",
+        "The connector cannot convert a value of this column (NaN in a numeric[], or an array left out of an event "
+        "because the table lacks REPLICA IDENTITY FULL): run the system's check, mend the rows, restart the connector.",
+    ),
+    _cause(
         "topic_missing",
         r"not present in metadata|UnknownTopicOrPartition",
         "A topic of this source was deleted. Its history is gone: delete the pairs and apply them again.",

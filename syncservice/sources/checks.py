@@ -44,6 +44,7 @@ SELECT t.schemaname || '.' || t.tablename FROM pg_catalog.pg_publication_tables 
         WHERE a.attrelid = format('%%I.%%I', t.schemaname, t.tablename)::regclass
           AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''))
 """
+_GENERATED = "SELECT pubgencols FROM pg_catalog.pg_publication WHERE pubname = %s"
 _RIGHTS = """
 SELECT pg_catalog.has_schema_privilege(%(user)s, %(schema)s, 'USAGE') AS usage,
        pg_catalog.has_table_privilege(%(user)s, format('%%I.%%I', %(schema)s::text, %(name)s::text), 'SELECT') AS "select"
@@ -71,7 +72,7 @@ def check_source(
         *_server_items(connection, slot),
         *_role_items(connection, user),
         *_publication_items(connection, tables, publication),
-        *(item for table in tables for item in _table_items(connection, table, user)),
+        *(item for table in tables for item in _table_items(connection, table, publication, user)),
     ]
 
 
@@ -172,7 +173,7 @@ def _narrowed_items(connection: Connection, tables: Sequence[str], publication: 
             yield CheckItem(f"{table}: published_whole", False, f"{table} {message}", statement)
 
 
-def _table_items(connection: Connection, table: str, user: str) -> Iterator[CheckItem]:
+def _table_items(connection: Connection, table: str, publication: str, user: str) -> Iterator[CheckItem]:
     schema, name = table.split(".", 1)
     try:
         info = read_table(connection, schema, name)
@@ -186,6 +187,7 @@ def _table_items(connection: Connection, table: str, user: str) -> Iterator[Chec
         return
     yield from _rights_items(connection, info, user)
     yield _key_item(info)
+    yield from _generated_items(connection, info, publication)
     yield _identity_item(info)
     for one, other in colliding_columns(column.name for column in info.columns):
         rename = sql.SQL("ALTER TABLE {} RENAME COLUMN {} TO …;").format(quoted(table), sql.Identifier(other))
@@ -238,4 +240,28 @@ def _identity_item(info: TableInfo) -> CheckItem:
         ok,
         f"replica identity is {info.replica_identity}" + ("" if ok else f"; {wanted} is needed: {why}"),
         statement.format(quoted(info.full_name), sql.SQL(wanted)).as_string(),
+    )
+
+
+def _generated_items(connection: Connection, info: TableInfo, publication: str) -> Iterator[CheckItem]:
+    """From PostgreSQL 18 on, unpublished generated columns in a FULL identity make UPDATE and DELETE fail at the source."""
+    full = info.toastable or info.replica_identity == "full"
+    if connection.info.server_version < 180000 or not full or not any(c.generated for c in info.columns):
+        return
+    name = f"{info.full_name}: generated_columns"
+    for column in info.columns:
+        if column.virtual:
+            drop = sql.SQL("ALTER TABLE {} DROP COLUMN {};").format(
+                quoted(info.full_name), sql.Identifier(column.name)
+            )
+            message = f"virtual column {column.name} cannot be published; updates would fail under REPLICA IDENTITY FULL"
+            yield CheckItem(name, False, f"{message}; make it STORED", drop.as_string())
+            return
+    row = connection.execute(_GENERATED, (publication,)).fetchone()
+    statement = sql.SQL("ALTER PUBLICATION {} SET (publish_generated_columns = stored);")
+    yield CheckItem(
+        name,
+        row is not None and row["pubgencols"] == "s",
+        "stored generated columns must be published (before REPLICA IDENTITY FULL is set), or updates fail at the source",
+        statement.format(sql.Identifier(publication)).as_string(),
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FLUSHING_MESSAGES = 170000  # from this server version on, a message can ask to be flushed
 
+_LOGIN_REFUSED = "Mend the user or the secret that the system's manifest refers to, then apply it again."
 _LSN = "(pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::int8"
 _SLOT = """
 SELECT slot_name AS name, active, (restart_lsn - '0/0'::pg_lsn)::int8 AS restart_lsn,
@@ -176,6 +177,8 @@ class PostgresSource:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if isinstance(error, psycopg.errors.ObjectInUse):
                 raise SourceRefused(str(error)) from error
+            if "authentication failed" in str(error):
+                raise SourceRefused(str(error), code="password_wrong", remedy=_LOGIN_REFUSED) from error
             raise SourceUnavailable(f"the source database does not answer: {error}") from error
         except psycopg.Error as error:
             raise SourceRefused(f"the source database refuses: {error}") from error

@@ -24,7 +24,7 @@ SELECT c.oid, c.relkind, c.relreplident, c.reltoastrelid <> 0 AS has_toast, c.re
 """
 _COLUMNS = """
 SELECT a.attname AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
-       a.attgenerated <> '' AS generated, a.attidentity <> '' AS identity,
+       a.attgenerated <> '' AS generated, a.attgenerated = 'v' AS virtual, a.attidentity <> '' AS identity,
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS "default",
        a.attlen = -1 AND a.attstorage <> 'p' AS varying
   FROM pg_catalog.pg_attribute a
@@ -36,12 +36,16 @@ SELECT a.attname AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS typ
 
 @dataclass(frozen=True)
 class ColumnInfo:
-    """One column; `type` as format_type spells it ("character varying(40)", "numeric(12,2)", "text[]")."""
+    """One column; `type` as format_type spells it ("character varying(40)", "numeric(12,2)", "text[]").
+
+    `virtual`: generated, and computed on reading. `varying`: of varying length, so that TOAST may hold it.
+    """
 
     name: str
     type: str
     not_null: bool
     generated: bool
+    virtual: bool
     identity: bool
     default: str | None
     varying: bool
