@@ -17,10 +17,11 @@ from terrafusion.stack.jarlist import JAR_LOCK, LockedFile, read_lock
 STAMP = ".installed"
 UNPACKED = "unpacked"
 DOWNLOADS_AT_ONCE = 6
-Report = Callable[[str], None]
+# Told (files done, files in all).
+Report = Callable[[int, int], None]
 
 
-def install(folder: Path, report: Report = lambda _: None, lock: Path = JAR_LOCK) -> None:
+def install(folder: Path, report: Report = lambda _done, _all: None, lock: Path = JAR_LOCK) -> None:
     """Bring `folder` to what the lock says: one sub-folder per section, verified, archives unpacked.
 
     Does nothing when the stamp of the last install names this lock and every file is there. Raises StackError.
@@ -35,7 +36,7 @@ def install(folder: Path, report: Report = lambda _: None, lock: Path = JAR_LOCK
         # The big archive first, so that it does not come last and alone.
         ordered = sorted(files, key=lambda file: -file.size)
         for number, _ in enumerate(pool.map(lambda file: _install(folder, file), ordered), 1):
-            report(f"{number} of {len(files)} files")
+            report(number, len(files))
     _remove_others(folder, files)
     write_whole(stamp, wanted + "\n")
 
@@ -76,7 +77,10 @@ def _unpack(archive: Path, place: Path) -> None:
     for folder in (fresh, place):
         shutil.rmtree(folder, ignore_errors=True)
     with tarfile.open(archive) as content:
-        content.extractall(fresh, filter="data")
+        if hasattr(tarfile, "data_filter"):
+            content.extractall(fresh, filter="data")
+        else:  # Python 3.11 before 3.11.4, as in Debian 12; the archive's sha256 has been checked
+            content.extractall(fresh)  # noqa: S202
     fresh.rename(place)
 
 

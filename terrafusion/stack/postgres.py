@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from terrafusion.stack import processes
 from terrafusion.stack.config import inherited_environment
 from terrafusion.stack.credentials import (
     CATALOG_DATABASE,
@@ -29,7 +31,12 @@ from terrafusion.stack.ports import LOOPBACK
 from terrafusion.stack.processes import Launch
 
 SETTINGS_FILE = "terrafusion.conf"
-NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+UNSHARE = "unshare"
+NAMESPACE_REMEDY = (
+    "run the stack as an ordinary user (`su - USER`), or allow user namespaces: "
+    "`sysctl -w user.max_user_namespaces=10000` (and on Debian `kernel.unprivileged_userns_clone=1`, on Ubuntu "
+    "`kernel.apparmor_restrict_unprivileged_userns=0`); in a container, its seccomp profile must allow unshare"
+)
 COMMON_SETTINGS: Mapping[str, str] = {
     "unix_socket_directories": "''",  # a deep state folder would exceed a socket path's 107 bytes
     "max_connections": "200",
@@ -78,6 +85,7 @@ class PostgresServer:
         if not (folder / "PG_VERSION").exists() or not (folder / SETTINGS_FILE).exists():
             self._initialise(wrapper)
         self._write_settings()
+        self._remove_stale_lock()
         argv = (*wrapper, str(program("postgres")), "-D", str(folder))
         argv += ("-p", str(self.site.ports[self.name]), "-c", f"listen_addresses={LOOPBACK}")
         return Launch(argv, inherited_environment({}), folder)
@@ -94,6 +102,20 @@ class PostgresServer:
         if done.returncode != 0:
             shutil.rmtree(folder, ignore_errors=True)
             raise StackError(f"{self.name}: initdb failed", self.remedy, (done.stdout + done.stderr)[-3000:])
+
+    def _remove_stale_lock(self) -> None:
+        """Remove the lock file of a server that was killed.
+
+        PostgreSQL trusts the pid in it alone: a zombie, or a stranger that got the pid after a reboot, would keep
+        the server from starting.
+        """
+        lock = self.working_folder / "postmaster.pid"
+        if lock.exists():
+            if users := processes.working_in(self.working_folder):
+                raise StackError(
+                    f"{self.name}: its data folder is in use by pid {min(users)}", "stop that process"
+                )
+            lock.unlink()
 
     def _write_settings(self) -> None:
         """Our settings come by include, so that ALTER SYSTEM still has the last word."""
@@ -164,22 +186,23 @@ def program(name: str) -> Path:
 
 
 def unprivileged() -> tuple[str, ...]:
-    """The wrapper under which PostgreSQL consents to run: nothing, or for root a user namespace.
+    """The wrapper under which PostgreSQL consents to run; empty for an ordinary user.
 
-    Inside the namespace root's files are owned by user 1000, so the state folder may stay root's alone.
+    PostgreSQL refuses root, and initdb refuses a user without an account (as containers like to have). Both run
+    inside a user namespace as some user that has one; there the caller's files are owned by that user, so the
+    state folder may stay the caller's alone.
     """
-    if os.geteuid() != 0:
+    accounts = {account.pw_uid for account in pwd.getpwall()} - {0}
+    if os.geteuid() in accounts:
         return ()
-    remedy = (
-        "run the stack as an ordinary user (`su - USER`), or allow user namespaces: "
-        "`sysctl -w user.max_user_namespaces=10000` (and on Debian `kernel.unprivileged_userns_clone=1`, on Ubuntu "
-        "`kernel.apparmor_restrict_unprivileged_userns=0`); in a container, its seccomp profile must allow unshare"
-    )
-    if shutil.which(NAMESPACE[0]) is None:
-        raise StackError("PostgreSQL refuses to run as root, and there is no `unshare` program", remedy)
-    done = subprocess.run((*NAMESPACE, "true"), capture_output=True, text=True, check=False)
+    user = 1000 if 1000 in accounts else min(accounts, default=1000)
+    wrapper = (UNSHARE, "--user", f"--map-user={user}", f"--map-group={user}", "--")
+    if shutil.which(UNSHARE) is None:
+        raise StackError("PostgreSQL refuses this user, and there is no `unshare` program", NAMESPACE_REMEDY)
+    done = subprocess.run((*wrapper, "true"), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise StackError(
-            f"PostgreSQL refuses to run as root, and user namespaces are off ({done.stderr.strip()})", remedy
+            f"PostgreSQL refuses this user, and user namespaces are off ({done.stderr.strip()})",
+            NAMESPACE_REMEDY,
         )
-    return NAMESPACE
+    return wrapper

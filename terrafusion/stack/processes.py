@@ -186,6 +186,12 @@ def _marked(process: psutil.Process, mark: str) -> bool:
     return False
 
 
+def working_in(folder: Path) -> dict[int, float]:
+    """pid → start time of PostgreSQL's processes that work in this data folder."""
+    found = {p.pid: start_time(p.pid) for p in psutil.process_iter() if _works_in(p, folder)}
+    return {pid: begun for pid, begun in found.items() if begun is not None}
+
+
 def _works_in(process: psutil.Process, folder: Path) -> bool:
     with contextlib.suppress(psutil.Error, OSError):
         return process.name().startswith("postgres") and process.cwd() == str(folder.resolve())

@@ -13,7 +13,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-STYLES = {"running": "green", "failed": "bold red", "stopped": "dim", "skipped": "yellow"}
+STYLES = {
+    "running": "green",
+    "installed": "green",
+    "failed": "bold red",
+    "stopped": "dim",
+    "skipped": "yellow",
+}
 
 
 class Progress(Protocol):

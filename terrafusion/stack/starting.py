@@ -85,10 +85,10 @@ class Start:
         jars.install(self.site.home.jars, self._report_jars)
         transforms.build(self.site.home.jars)
 
-    def _report_jars(self, text: str) -> None:
+    def _report_jars(self, done: int, count: int) -> None:
         if self._cancelled.is_set():
             raise _Skipped("cancelled")
-        self.progress.tell("jars", "installing", text)
+        self.progress.tell("jars", "installed" if done == count else "installing", f"{done} of {count} files")
 
     def _settle(self, name: str, files: Future[None]) -> None:
         """Run one part's start and keep its outcome; nothing is raised here."""
@@ -99,9 +99,10 @@ class Start:
         except _Skipped as skipped:
             self.progress.tell(name, "skipped", str(skipped))
             outcome.set_exception(skipped)
-        except BaseException as error:  # noqa: BLE001 - it is raised again by run()
-            self.progress.tell(name, "failed", str(error))
-            outcome.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - it is raised again by run()
+            problem = _in_words(name, error, self.site.home.root)
+            self.progress.tell(name, "failed", str(problem))
+            outcome.set_exception(problem)
         else:
             outcome.set_result(None)
 
@@ -153,6 +154,12 @@ class Start:
 
 class _Skipped(Exception):
     """Not started, since a part that it needs is not there."""
+
+
+def _in_words(name: str, error: Exception, folder: Path) -> Exception:
+    if isinstance(error, OSError):
+        return StackError(f"{name}: {error}", f"check that the disk is not full and that {folder} is yours")
+    return error
 
 
 def mark(site: Site, name: str) -> str:
