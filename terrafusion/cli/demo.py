@@ -28,7 +28,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="Same seed, same county and same changes.")] = 1,
 ) -> None:
     """Replicate a synthetic county from PACS to CAMA: full sync, live changes, verification, summary."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
     console = Console()
     stack = Stack.here()
     equal = False
@@ -62,8 +63,8 @@ def _run(demo: Demo, console: Console, keep: bool) -> bool:
 
 def _stop_all(stack: Stack, console: Console) -> None:
     """Stop every part; a second Ctrl-C must not leave half of them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_IGN)
     console.print("Stopping the stack …", highlight=False)
     try:
         stack.down()
