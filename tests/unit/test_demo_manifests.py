@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalog.manifest import SyncPair, parse_documents
+from syncservice.connect.names import publication
 from terrafusion.demo.county import COUNTY_TABLES, apn, load_county, statement
 from terrafusion.demo.manifests import documents, manifest_text, mapped_tables
 
@@ -48,6 +49,7 @@ def test_every_column_of_both_sides_is_mapped_to_one_of_its_type(table: object) 
 def test_every_table_of_the_county_is_published_with_full_before_images() -> None:
     publish = statement("source_publish.sql")
     assert {table.source for table in mapped_tables()} == {f"public.{name}" for name in COUNTY_TABLES}
+    assert f"CREATE PUBLICATION {publication('pacs')} FOR TABLE" in publish
     for name in COUNTY_TABLES:
         assert f"ALTER TABLE public.{name} REPLICA IDENTITY FULL" in publish
 
