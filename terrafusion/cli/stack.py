@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from terrafusion.stack import NAMES, PartStatus, Stack, StackError
+from terrafusion.stack.logs import last_lines
 from terrafusion.stack.parts import select
 from terrafusion.stack.ports import parse_choices
 from terrafusion.stack.progress import ConsoleProgress
-from terrafusion.stack.starting import last_lines
 
 app = typer.Typer(
     no_args_is_help=True, help="Kafka, Connect, registry and databases on this machine, without Docker."
@@ -130,7 +130,9 @@ def logs(
 
 
 def _log_files(part: str | None) -> dict[str, Path]:
-    known = {line.name: Path(line.log) for line in Stack.here().status()}
+    stack = Stack.here()
+    known = {line.name: Path(line.log) for line in stack.status()}
+    known["syncservice"] = stack.home.log("syncservice")
     if part is None:
         return known
     if part not in known:

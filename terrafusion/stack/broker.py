@@ -32,6 +32,7 @@ class Broker:
     after: tuple[str, ...] = ()
     patience: float = 90.0
     stop_steps: StopSteps = TERMINATE
+    adopts: bool = False
 
     @property
     def working_folder(self) -> Path:

@@ -23,6 +23,7 @@ class Connect:
     after: tuple[str, ...] = ()
     patience: float = 120.0
     stop_steps: StopSteps = TERMINATE
+    adopts: bool = False
 
     @property
     def working_folder(self) -> Path:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from terrafusion.stack.config import inherited_environment
 from terrafusion.stack.errors import StackError
+from terrafusion.stack.logs import last_lines
 from terrafusion.stack.part import Site, StopSteps, answers
 from terrafusion.stack.processes import Launch
+
+SYNCSERVICE_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Gateway:
     # long enough for SyncService to finish the batch in hand
     stop_steps: StopSteps = ((signal.SIGTERM, 40.0),)
     working_folder: Path | None = None
+    adopts: bool = True
 
     @property
     def remedy(self) -> str:
@@ -47,4 +52,14 @@ class Gateway:
         return answers(self.site.addresses.http("gateway", "/livez"))
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Wait for SyncService, which the gateway starts. The gateway stays up when that fails: it knows why."""
+        deadline = time.monotonic() + SYNCSERVICE_PATIENCE_SECONDS
+        while not answers(self.site.addresses.http("syncservice", "/livez")):
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"SyncService does not answer {SYNCSERVICE_PATIENCE_SECONDS:.0f} s after its gateway started",
+                    "the gateway goes on starting it; read `terrafusion stack logs syncservice` and then "
+                    "`terrafusion stack up` again",
+                    last_lines(self.site.home.log("syncservice")),
+                )
+            time.sleep(0.2)

@@ -46,7 +46,7 @@ class Part(Protocol):
     `needs`: parts that have to be ready before it is started. `after`: parts that are waited for only when they
     are being started too. `patience`: seconds from start to ready. `prepare` may take long, is called again at
     every start, and raises StackError. `ready` must be quick and answers False for every "not yet". `finish` runs
-    once after it, and may be repeated.
+    once after it, and may be repeated. `adopts`: what it started may outlive it and is taken over by its successor.
     """
 
     @property
@@ -61,6 +61,8 @@ class Part(Protocol):
     def stop_steps(self) -> StopSteps: ...
     @property
     def working_folder(self) -> Path | None: ...
+    @property
+    def adopts(self) -> bool: ...
     @property
     def remedy(self) -> str: ...
     def prepare(self) -> Launch: ...

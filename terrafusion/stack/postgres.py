@@ -66,6 +66,7 @@ class PostgresServer:
     patience: float = 90.0
     # smart would wait for clients; fast ends them; immediate leaves recovery to the next start
     stop_steps: StopSteps = field(default=((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0)))
+    adopts: bool = False
 
     @property
     def working_folder(self) -> Path:

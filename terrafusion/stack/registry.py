@@ -24,6 +24,7 @@ class Registry:
     after: tuple[str, ...] = ()
     patience: float = 120.0
     stop_steps: StopSteps = TERMINATE
+    adopts: bool = False
 
     @property
     def working_folder(self) -> Path:

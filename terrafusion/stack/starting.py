@@ -12,6 +12,7 @@ from pathlib import Path
 from terrafusion.stack import jars, processes, transforms
 from terrafusion.stack.errors import StackError
 from terrafusion.stack.java import make_class_archive
+from terrafusion.stack.logs import last_lines
 from terrafusion.stack.part import Part, Site
 from terrafusion.stack.parts import JAVA_PARTS
 from terrafusion.stack.ports import OF_PART, refuse_taken
@@ -19,8 +20,6 @@ from terrafusion.stack.processes import Record
 from terrafusion.stack.progress import Progress
 
 PROBE_INTERVAL_SECONDS = 0.1
-LOG_LINES = 25
-LONGEST_LINE_BYTES = 1000
 
 
 @dataclass
@@ -67,9 +66,16 @@ class Start:
             if record is not None and record.alive():
                 self._refuse_moved(name, record)
                 continue
-            processes.kill(processes.family(record, mark(self.site, name), self.parts[name].working_folder))
-            wanted.extend(OF_PART[name])
+            wanted.extend(self._clear(self.parts[name], record))
         refuse_taken(self.site.ports, wanted)
+
+    def _clear(self, part: Part, record: Record | None) -> tuple[str, ...]:
+        """Kill what a dead part left, unless its successor adopts it; returns the ports that must be free now."""
+        leftovers = processes.family(record, mark(self.site, part.name), part.working_folder)
+        if part.adopts and leftovers:
+            return OF_PART[part.name][:1]
+        processes.kill(leftovers)
+        return OF_PART[part.name]
 
     def _refuse_moved(self, name: str, record: Record) -> None:
         wanted = self.site.ports.of(name)
@@ -130,11 +136,11 @@ class Start:
         self.progress.tell(part.name, "starting")
         try:
             self._await_ready(part, record)
-            part.finish()
         except StackError:
             stop_part(self.site, part, record)
             raise
         processes.save(self.site.home.run, replace(record, state="running"))
+        part.finish()
         self.progress.tell(part.name, "running", self.site.addresses.of_part(part.name))
 
     def _await_ready(self, part: Part, record: Record) -> None:
@@ -170,15 +176,3 @@ def mark(site: Site, name: str) -> str:
 def stop_part(site: Site, part: Part, record: Record) -> bool:
     """Stop a part with everything it started; returns whether it ended without SIGKILL."""
     return processes.stop(record, mark(site, part.name), part.stop_steps, part.working_folder)
-
-
-def last_lines(log: Path, count: int = LOG_LINES) -> str:
-    """The end of a log."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - count * LONGEST_LINE_BYTES))
-            lines = stream.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return ""
-    return "\n".join(lines[-count:])

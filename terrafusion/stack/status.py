@@ -49,6 +49,6 @@ def _of_syncservice(site: Site) -> PartStatus:
         "running" if members else "failed",
         next(iter(members), None),
         site.addresses.http("syncservice"),
-        str(document.get("log") or site.home.log("gateway")),
+        str(site.home.log("syncservice")),
         str(since) if members and since else None,
     )

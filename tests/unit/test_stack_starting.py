@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from terrafusion.stack import StackError, processes
 from terrafusion.stack.config import Home
+from terrafusion.stack.files import write_json
+from terrafusion.stack.logs import last_lines
 from terrafusion.stack.part import Part, Site, StopSteps
 from terrafusion.stack.parts import NAMES
 from terrafusion.stack.ports import DEFAULTS, Ports
 from terrafusion.stack.processes import Launch
-from terrafusion.stack.starting import Start, last_lines
+from terrafusion.stack.starting import Start
 from terrafusion.stack.status import status
 from terrafusion.stack.stopping import Stop
 
@@ -52,6 +56,7 @@ class Program:
     patience: float = 20.0
     stop_steps: StopSteps = ((signal.SIGTERM, 5.0),)
     working_folder: Path | None = None
+    adopts: bool = False
     remedy: str = "the remedy"
     finished: int = 0
 
@@ -163,6 +168,57 @@ def test_a_running_part_is_not_moved_to_another_port(site: Site) -> None:
     moved = Site(site.home, Ports(0, {**site.ports.chosen, "broker": 41000}))
     with pytest.raises(StackError, match="runs on port"):
         start(moved, Program(moved, "broker"))
+
+
+FORKING = """
+import subprocess, sys, time
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("adopts", [True, False])
+def test_children_of_a_killed_part_are_left_to_a_successor_that_adopts_them(site: Site, adopts: bool) -> None:
+    program = Program(site, "gateway", code=FORKING, adopts=adopts)
+    start(site, program)
+    log = site.home.log("gateway")
+    while not log.read_text().strip():
+        time.sleep(0.02)
+    child = int(log.read_text())
+    begun = processes.start_time(child)
+    record = processes.load(site.home.run, "gateway")
+    assert record is not None and begun is not None
+    os.kill(record.pid, signal.SIGKILL)
+    processes.wait_gone({record.pid: record.started}, 5)
+    start(site, program)
+    assert processes.is_alive(child, begun) is adopts
+    stop(site, program)
+    assert not processes.is_alive(child, begun)
+
+
+def write_syncservice(site: Site, pid: int, create_time: float) -> None:
+    write_json(
+        site.home.syncservice_file, {"pid": pid, "create_time": create_time, "since": "2026-01-01T00:00:00Z"}
+    )
+
+
+def test_syncservice_is_listed_and_stopped_with_the_gateway(site: Site) -> None:
+    assert "syncservice" not in states(site)
+    child = subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True)
+    write_syncservice(site, child.pid, psutil.Process(child.pid).create_time())
+    assert states(site)["syncservice"] == "running"
+    stop(site, Program(site, "gateway"))
+    assert child.wait(5) == -signal.SIGTERM
+    assert "syncservice" not in states(site)
+
+
+def test_a_stranger_with_syncservices_old_pid_is_left_alone(site: Site) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEP]) as stranger:
+        write_syncservice(site, stranger.pid, psutil.Process(stranger.pid).create_time() - 60)
+        assert states(site)["syncservice"] == "failed"
+        stop(site, Program(site, "gateway"))
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_last_lines_of_a_log(tmp_path: Path) -> None:
