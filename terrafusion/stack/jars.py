@@ -21,13 +21,18 @@ DOWNLOADS_AT_ONCE = 6
 Report = Callable[[int, int], None]
 
 
-def install(folder: Path, report: Report = lambda _done, _all: None, lock: Path = JAR_LOCK) -> None:
-    """Bring `folder` to what the lock says: one sub-folder per section, verified, archives unpacked.
+def install(
+    folder: Path,
+    report: Report = lambda _done, _all: None,
+    lock: Path = JAR_LOCK,
+    without: frozenset[str] = frozenset(),
+) -> None:
+    """Bring `folder` to what the lock says: one sub-folder per section (less `without`), verified, archives unpacked.
 
     Does nothing when the stamp of the last install names this lock and every file is there. Raises StackError.
     """
-    files = read_lock(lock)
-    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    files = [file for file in read_lock(lock) if file.folder not in without]
+    wanted = hashlib.sha256(repr(sorted(files)).encode()).hexdigest()
     stamp = folder / STAMP
     if stamp.exists() and stamp.read_text().strip() == wanted and all(_is_there(folder, f) for f in files):
         return

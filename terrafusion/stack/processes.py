@@ -23,6 +23,7 @@ from terrafusion.stack.files import read_json, write_json
 MARK = "TERRAFUSION_STACK_PART"
 LOG_ROTATE_BYTES = 20 * 1024 * 1024
 LOGS_KEPT = 3
+CHILD_SECONDS = 5.0
 START_TOLERANCE_SECONDS = 0.05
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -219,8 +220,8 @@ def wait_gone(members: Mapping[int, float], seconds: float) -> dict[int, float]:
 def stop(record: Record, mark: str, steps: Iterable[tuple[int, float]], folder: Path | None = None) -> bool:
     """Stop the process: each step sends a signal and waits so many seconds, then SIGKILL to what is left.
 
-    Children are looked up before the first signal and again at the end, so that none is left. Returns whether it
-    ended without SIGKILL.
+    Children are looked up before the first signal and again at the end, so that none is left; they get SIGTERM once
+    the process is gone. Returns whether all ended without SIGKILL.
     """
     members = family(record, mark, folder)
     own = {record.pid: record.started} if record.pid in members else {}
@@ -230,12 +231,16 @@ def stop(record: Record, mark: str, steps: Iterable[tuple[int, float]], folder: 
         own = wait_gone(own, seconds)
         if not own:
             break
+    killed = kill(own)
     members.update(family(record, mark, folder))
+    return end(members, CHILD_SECONDS) and not killed
+
+
+def end(members: Mapping[int, float], seconds: float) -> bool:
+    """SIGTERM to these processes, after `seconds` SIGKILL; returns whether none needed it."""
     for pid, begun in members.items():
-        if pid not in own:
-            send(pid, begun, signal.SIGTERM)
-    left = wait_gone({**members}, 5.0 if not own else 0.0)
-    return not kill(left)
+        send(pid, begun, signal.SIGTERM)
+    return not kill(wait_gone(members, seconds if members else 0.0))
 
 
 def kill(members: Mapping[int, float]) -> bool:

@@ -12,6 +12,8 @@ from terrafusion.stack.part import Part, Site
 from terrafusion.stack.progress import Progress
 from terrafusion.stack.starting import mark, stop_part
 
+LEFTOVER_SECONDS = 30.0
+
 
 @dataclass
 class Stop:
@@ -46,7 +48,7 @@ class Stop:
             orderly = stop_part(self.site, part, record)
         else:
             leftovers = processes.family(record, mark(self.site, part.name), part.working_folder)
-            orderly = not processes.kill(leftovers)
+            orderly = processes.end(leftovers, LEFTOVER_SECONDS)
         if part.name == "gateway":
             syncservice.stop(home)
         (home.run / f"{part.name}.json").unlink(missing_ok=True)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 
 import psutil
 
@@ -47,8 +46,5 @@ def _is_the_same(pid: int, create_time: object) -> bool:
 
 def stop(home: Home) -> None:
     """Stop one that outlived its gateway, and remove its file."""
-    members = find(home)
-    for pid, begun in members.items():
-        processes.send(pid, begun, signal.SIGTERM)
-    processes.kill(processes.wait_gone(members, STOP_SECONDS if members else 0.0))
+    processes.end(find(home), STOP_SECONDS)
     home.syncservice_file.unlink(missing_ok=True)
