@@ -25,8 +25,8 @@ class Engine(Protocol):
     """The running SyncService. Calls may raise SyncError; `check_system`, `validate_pair`, `connectors` and
     `restart_connector` do network calls and may take seconds."""
 
-    def check_system(self, spec: SystemSpec, pairs: Sequence[SyncPairSpec]) -> Sequence[CheckItem]:
-        """What is there and what is missing for `pairs` on this system."""
+    def check_system(self, name: str, spec: SystemSpec, pairs: Sequence[SyncPairSpec]) -> Sequence[CheckItem]:
+        """What is there and what is missing on the system `name` for the `pairs` that use it."""
 
     def validate_pair(self, spec: SyncPairSpec) -> Sequence[ManifestProblem]:
         """Everything wrong with the pair, seen against source and target: [] when fine."""

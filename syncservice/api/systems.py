@@ -49,7 +49,7 @@ def check_system(name: str, context: Ctx) -> Response:
     """What the system has and lacks for the pairs that use it, each with the statement that mends it."""
     record = context.system(name)
     pairs = [pair.spec for pair in context.catalog.pairs() if name in (pair.spec.source, pair.spec.target)]
-    items = [_item(item) for item in context.engine.check_system(record.spec, pairs)]
+    items = [_item(item) for item in context.engine.check_system(name, record.spec, pairs)]
     return answer({"system": name, "ok": all(item["ok"] for item in items), "items": items})
 
 

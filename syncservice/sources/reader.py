@@ -21,7 +21,8 @@ _TEXTUAL = frozenset({"text", "character varying", "character", "citext"})
 class Side:
     """One side: its table, and the compared columns and the key in the same order as the other side's.
 
-    `key_types` are the key columns' base types: texts are ordered by bytes, because collations differ.
+    `key_types` are the key columns' base types: texts are ordered by bytes, because collations differ. `casts`
+    names, per column, a wider type that the other side has, or "".
     """
 
     schema: str
@@ -29,6 +30,7 @@ class Side:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     key_types: tuple[str, ...]
+    casts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Reader:
     def chunk(self, after: Key | None, upto: Key | None, limit: int | None) -> dict[Key, int]:
         """Key → hash of the row, for keys in (after, upto], at most `limit`, in key order."""
         side = self.side
-        row = sql.SQL("ROW({})::text").format(self._texts(side.columns))
+        row = sql.SQL("ROW({})::text").format(self._values())
         query = sql.SQL("SELECT hashtextextended({}, 0), {} FROM {}").format(
             row, self._texts(side.key), sql.Identifier(side.schema, side.table)
         )
@@ -59,14 +61,22 @@ class Reader:
         side, found = self.side, {}
         query = sql.SQL("SELECT {}, {} FROM {} WHERE {}").format(
             self._texts(side.key),
-            self._texts(side.columns),
+            self._values(),
             sql.Identifier(side.schema, side.table),
-            sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(k), self._typed(i)) for i, k in enumerate(side.key)),
+            sql.SQL(" AND ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(k), self._typed(i)) for i, k in enumerate(side.key)
+            ),
         )
         for key in keys:
             for row in self.connection.execute(query, key):
                 found[tuple(row[: len(key)])] = tuple(row[len(key) :])
         return found
+
+    def _values(self) -> sql.Composed:
+        return sql.SQL(", ").join(
+            sql.SQL("{}" + (f"::{cast}" if cast else "") + "::text").format(sql.Identifier(column))
+            for column, cast in zip(self.side.columns, self.side.casts, strict=True)
+        )
 
     def _texts(self, columns: Sequence[str]) -> sql.Composed:
         return sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(c)) for c in columns)
@@ -81,7 +91,9 @@ class Reader:
             sql.SQL("{}::{}" + self._collation(i)).format(sql.Literal(value), sql.SQL(self.side.key_types[i]))
             for i, value in enumerate(key)
         ]
-        return form.format(sql.SQL("({})").format(self._ordered()), sql.SQL("({})").format(sql.SQL(", ").join(values)))
+        return form.format(
+            sql.SQL("({})").format(self._ordered()), sql.SQL("({})").format(sql.SQL(", ").join(values))
+        )
 
     def _typed(self, index: int) -> sql.Composed:
         return sql.SQL("%s::{}").format(sql.SQL(self.side.key_types[index]))

@@ -42,7 +42,7 @@ class FakeEngine:
         if self.failure is not None:
             raise self.failure
 
-    def check_system(self, spec: SystemSpec, pairs: Sequence[SyncPairSpec]) -> Sequence[Item]:
+    def check_system(self, name: str, spec: SystemSpec, pairs: Sequence[SyncPairSpec]) -> Sequence[Item]:
         self._fail()
         return [
             Item("wal_level", True, "logical"),

@@ -1,0 +1,375 @@
+"""Full sync: replay the topics into shadow tables beside the live ones, then put them into place (design section 5).
+
+    1. wait    until Debezium's snapshot and everything committed before now is in Kafka
+    2. replay  each topic from its start into a shadow table, under a generation of its own
+    3. index   give the shadows the live tables' indexes and constraints
+    4. compare count what the swap will change
+    5. cut over in one transaction: fence first, drain to exactly the live position, swap, move the offsets
+
+Until the last transaction commits, the live tables are served and kept up to date as before; kill -9 at any step
+leaves old or new, never a mix. A later run of the same operation starts over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import stamina
+
+from consumers.admin import TopicAdmin
+from consumers.changes import SchemaLookup
+from consumers.records import TopicPartition
+from consumers.source import EventSource
+from syncservice.catch_up import CatchUp, Report
+from syncservice.errors import Contention, Fenced, Halt, Refused
+from syncservice.plan import TablePlan
+from syncservice.replay import Replay
+from syncservice.targets import shadow as shadows
+from syncservice.targets.base import LIVE, Claim
+from syncservice.targets.connection import Connect, Connection
+from syncservice.targets.faults import first_line, translate
+from syncservice.targets.postgresql import PostgresTarget, prepare_state
+from syncservice.targets.tables import merge_reasons
+from syncservice.truncates import truncated
+
+WHY_REPLAY = "the topic is compacted, keyed and complete since the connector's own snapshot"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a full sync is made of."""
+
+    pair: str
+    operation: str
+    adopt: bool
+    connect: Connect
+    admin: TopicAdmin
+    schemas: SchemaLookup
+    open_source: Callable[[], EventSource]
+    catch_up: CatchUp
+    truncates_topic: str
+    report: Report
+
+
+@dataclass
+class Job:
+    """One table on its way."""
+
+    plan: TablePlan
+    source_table: str
+    shadow: TablePlan
+    replay: Replay
+    target: PostgresTarget
+    claim: Claim
+    source: EventSource
+    merge_because: list[str]
+    renames: list[tuple[str, str]] = field(default_factory=list)
+    difference: shadows.Difference | None = None
+    seconds: float = 0.0
+
+
+class FullSync:
+    """One full sync of some tables of a pair. `tables`: source "schema.table" → plan, parents first."""
+
+    def __init__(self, parts: Parts, tables: dict[str, TablePlan]) -> None:
+        self._parts, self._tables = parts, tables
+        self._jobs: list[Job] = []
+        self._truncates_end = 0
+
+    def run(self) -> dict[str, Any]:
+        """Do it; the operation's result. Raises SyncError; nothing is left behind then."""
+        parts = self._parts
+        with parts.connect() as connection:
+            self._require_adoptable(connection)
+            prepare_state(connection)
+            parts.catch_up.wait("snapshot")
+            try:
+                self._replay(connection)
+                self._build(connection)
+                self._cut_over(connection)
+            except psycopg.Error as error:
+                raise translate(error) from error
+            finally:
+                self._clean_up(connection)
+        return self._result()
+
+    # -- before ------------------------------------------------------------------------------------
+
+    def _require_adoptable(self, connection: Connection) -> None:
+        """A table that already holds rows which are not this pair's needs `adopt: true`."""
+        if self._parts.adopt:
+            return
+        for plan in self._tables.values():
+            if not _initialised(connection, self._parts.pair, plan) and _holds_rows(connection, plan):
+                raise Refused(
+                    f"{plan.name} already holds rows that this pair has not written",
+                    code="target_not_empty",
+                    remedy="Empty the table, or set `adopt: true` in the sync pair to have them replaced.",
+                )
+
+    # -- replay ------------------------------------------------------------------------------------
+
+    def _replay(self, connection: Connection) -> None:
+        topics = [plan.topic for plan in self._tables.values()]
+        ends = self._parts.admin.end_offsets(topics)
+        starts = self._parts.admin.beginning_offsets(topics)
+        ids = self._parts.admin.topic_ids(topics)
+        truncates = self._truncates()
+        self._forget_letters(connection)
+        self._parts.report.phase("replay", sum(ends[t] - starts[t] for t in topics))
+        for name, plan in self._tables.items():
+            job = self._job(connection, name, plan, ids[plan.topic], starts[plan.topic], truncates.get(name))
+            self._jobs.append(job)
+            began = time.monotonic()
+            self._move(job, job.replay.run(job.claim, ends[plan.topic]))
+            job.seconds = time.monotonic() - began
+
+    def _job(
+        self,
+        connection: Connection,
+        name: str,
+        plan: TablePlan,
+        topic_id: str,
+        start: int,
+        truncated_at: int | None,
+    ) -> Job:
+        parts = self._parts
+        shadow = shadows.shadow_of(plan, parts.operation)
+        shadows.create(connection, plan, shadow)
+        _begin_generation(connection, parts, plan.topic, topic_id, start)
+        target = PostgresTarget(parts.connect, parts.pair, parts.operation, generation=parts.operation)
+        source = parts.open_source()
+
+        def need_key() -> None:
+            shadows.add_key(connection, shadow)
+
+        replay = Replay(
+            shadow,
+            source,
+            target,
+            parts.schemas,
+            need_key,
+            parts.report.done,
+            parts.report.cancelled,
+            truncated_at,
+        )
+        claim = target.claim({plan.topic: topic_id}, [TopicPartition(plan.topic, 0)])
+        return Job(plan, name, shadow, replay, target, claim, source, merge_reasons(connection, plan))
+
+    def _truncates(self) -> dict[str, int]:
+        """Source table → LSN of its last truncate. The topic is small: it is read whole."""
+        topic = self._parts.truncates_topic
+        partition = TopicPartition(topic, 0)
+        end = self._parts.admin.end_offsets([topic])[topic]
+        position = self._parts.admin.beginning_offsets([topic])[topic]
+        self._truncates_end = end
+        found: dict[str, int] = {}
+        if position >= end:
+            return found
+        source = self._parts.open_source()
+        try:
+            source.seek({partition: position})
+            while position < end and not self._parts.report.cancelled():
+                raw = source.poll(1.0, 1000)
+                for record in raw.records.get(partition, ()) if raw else ():
+                    if (one := truncated(record, self._parts.schemas)) is not None:
+                        found[one[0]] = max(found.get(one[0], 0), one[1])
+                position = max(position, raw.next.get(partition, position)) if raw else position
+        finally:
+            source.close()
+        return found
+
+    def _build(self, connection: Connection) -> None:
+        self._parts.report.phase("indexes")
+        for job in self._jobs:
+            began = time.monotonic()
+            try:
+                job.renames = shadows.build_indexes(connection, job.plan, job.shadow)
+            except psycopg.errors.IntegrityError as error:
+                raise Halt(
+                    f"the source's rows do not satisfy {job.plan.name}: {first_line(error)}",
+                    code="target_constraint",
+                    remedy="Change the target's constraint or the source's rows, then run the full sync again.",
+                ) from error
+            job.seconds += time.monotonic() - began
+        self._parts.report.phase("compare")
+        for job in self._jobs:
+            job.difference = shadows.difference(connection, job.plan, job.shadow)
+
+    # -- cut over ----------------------------------------------------------------------------------
+
+    def _cut_over(self, connection: Connection) -> None:
+        self._parts.report.phase("cut over")
+        for attempt in stamina.retry_context(on=Contention, attempts=20, timeout=300, wait_max=5):
+            with attempt:
+                self._drain(connection, lock=False)  # most of it, so that the locks below are short
+                try:
+                    self._swap_all(connection)
+                except psycopg.Error as error:
+                    raise translate(error) from error
+
+    def _swap_all(self, connection: Connection) -> None:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            self._drain(connection, lock=True)
+            self._fence(connection)
+            for job in reversed(self._jobs):
+                if job.merge_because:
+                    shadows.merge_delete(connection, job.plan, job.shadow)
+            for job in self._jobs:
+                if job.merge_because:
+                    shadows.merge_upsert(connection, job.plan, job.shadow)
+                else:
+                    shadows.swap(connection, job.plan, job.shadow, job.renames)
+            self._move_state(connection)
+
+    def _drain(self, connection: Connection, lock: bool) -> None:
+        """Bring each shadow to the live position; with `lock`, the live position cannot move any more."""
+        for job in sorted(self._jobs, key=lambda j: j.plan.topic):
+            row = connection.execute(
+                "SELECT next_offset FROM terrafusion.offsets WHERE pair = %s AND generation = %s AND topic = %s "
+                "AND topic_id = %s" + (" FOR UPDATE" if lock else ""),
+                (self._parts.pair, LIVE, job.plan.topic, job.claim.topic_ids[job.plan.topic]),
+            ).fetchone()
+            if row is not None:
+                self._move(job, job.replay.run(job.claim, int(row[0])))
+
+    def _fence(self, connection: Connection) -> None:
+        """The shadows must still be ours: an owner that was stopped and taken over must not cut over."""
+        for job in self._jobs:
+            partition = TopicPartition(job.plan.topic, 0)
+            row = connection.execute(
+                "SELECT epoch, next_offset FROM terrafusion.offsets "
+                "WHERE pair = %s AND generation = %s AND topic = %s AND partition = %s FOR UPDATE",
+                (self._parts.pair, self._parts.operation, *partition),
+            ).fetchone()
+            if row != (job.claim.epochs[partition], job.claim.next[partition]):
+                raise Fenced(f"the shadow of {job.plan.name} was taken over by another run of this operation")
+
+    def _move_state(self, connection: Connection) -> None:
+        """Offsets, dead letters and parked keys of the shadows become the live ones; the epoch goes up."""
+        pair, operation = self._parts.pair, self._parts.operation
+        topics = [job.plan.topic for job in self._jobs]
+        tables = [job.plan.name for job in self._jobs]
+        shadow_names = {job.shadow.name: job.plan.name for job in self._jobs}
+        connection.execute(
+            """
+            INSERT INTO terrafusion.offsets AS o (pair, generation, topic, topic_id, partition, next_offset, epoch)
+            SELECT pair, %s, topic, topic_id, partition, next_offset, 1 FROM terrafusion.offsets
+             WHERE pair = %s AND generation = %s AND topic = ANY (%s)
+            ON CONFLICT (pair, generation, topic, partition) DO UPDATE
+               SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id, epoch = o.epoch + 1,
+                   owner = NULL, owner_pid = NULL, owner_started = NULL, updated_at = now()
+            """,
+            (LIVE, pair, operation, topics),
+        )
+        connection.execute(
+            "DELETE FROM terrafusion.offsets WHERE pair = %s AND generation = %s", (pair, operation)
+        )
+        for state in ("dead_letters", "parked_keys"):
+            connection.execute(
+                f"DELETE FROM terrafusion.{state} WHERE pair = %s AND generation = %s AND table_name = ANY (%s)",
+                (pair, LIVE, tables),
+            )
+            for shadow_name, name in shadow_names.items():
+                connection.execute(
+                    f"UPDATE terrafusion.{state} SET generation = %s, table_name = %s "
+                    "WHERE pair = %s AND generation = %s AND table_name = %s",
+                    (LIVE, name, pair, operation, shadow_name),
+                )
+        self._pass_truncates(connection)
+
+    def _pass_truncates(self, connection: Connection) -> None:
+        """What the replay left out need not halt the pair any more."""
+        topic = self._parts.truncates_topic
+        connection.execute(
+            """
+            INSERT INTO terrafusion.offsets AS o (pair, generation, topic, topic_id, partition, next_offset, epoch)
+            VALUES (%s, %s, %s, %s, 0, %s, 1) ON CONFLICT (pair, generation, topic, partition) DO UPDATE
+               SET next_offset = greatest(o.next_offset, EXCLUDED.next_offset), epoch = o.epoch + 1
+            """,
+            (self._parts.pair, LIVE, topic, self._parts.admin.topic_ids([topic])[topic], self._truncates_end),
+        )
+
+    def _move(self, job: Job, position: int) -> None:
+        partition = TopicPartition(job.plan.topic, 0)
+        job.claim = Claim(
+            job.claim.generation,
+            job.claim.epochs,
+            {partition: position},
+            job.claim.topic_ids,
+            job.replay.parked,
+        )
+
+    def _forget_letters(self, connection: Connection) -> None:
+        """Dead letters and parked keys of this generation: of an interrupted run, or of a finished one."""
+        for state in ("dead_letters", "parked_keys"):
+            connection.execute(
+                f"DELETE FROM terrafusion.{state} WHERE pair = %s AND generation = %s",
+                (self._parts.pair, self._parts.operation),
+            )
+
+    # -- after -------------------------------------------------------------------------------------
+
+    def _clean_up(self, connection: Connection) -> None:
+        for job in self._jobs:
+            job.source.close()
+            job.target.close()
+        if connection.closed or connection.broken:
+            return  # the next run of this operation drops the shadows first
+        for job in self._jobs:
+            shadows.drop(connection, job.shadow)
+        self._forget_letters(connection)
+        connection.execute(
+            "DELETE FROM terrafusion.offsets WHERE pair = %s AND generation = %s",
+            (self._parts.pair, self._parts.operation),
+        )
+
+    def _result(self) -> dict[str, Any]:
+        return {"way": "replay", "why": WHY_REPLAY, "tables": [_row(job) for job in self._jobs]}
+
+
+def _row(job: Job) -> dict[str, Any]:
+    counts = job.difference or shadows.Difference(0, 0, 0, 0)
+    return {
+        "table": job.plan.name,
+        "read": job.replay.read,
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "deleted": counts.deleted,
+        "unchanged": counts.unchanged,
+        "dead_letters": job.replay.dead_letters,
+        "seconds": round(job.seconds, 3),
+        "rows_per_s": round(job.replay.read / job.seconds, 1) if job.seconds else 0.0,
+        "put_in_place_by": "merge" if job.merge_because else "swap",
+        "because": job.merge_because,
+    }
+
+
+def _initialised(connection: Connection, pair: str, plan: TablePlan) -> bool:
+    present = connection.execute("SELECT to_regclass('terrafusion.offsets') IS NOT NULL").fetchone()
+    if not present or not present[0]:
+        return False
+    query = "SELECT 1 FROM terrafusion.offsets WHERE pair = %s AND generation = %s AND topic = %s"
+    return connection.execute(query, (pair, LIVE, plan.topic)).fetchone() is not None
+
+
+def _holds_rows(connection: Connection, plan: TablePlan) -> bool:
+    name = psycopg.sql.Identifier(plan.schema, plan.table)
+    return connection.execute(psycopg.sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone() is not None
+
+
+def _begin_generation(connection: Connection, parts: Parts, topic: str, topic_id: str, start: int) -> None:
+    """The shadow's position; a second run of the operation fences the first one off."""
+    connection.execute(
+        """
+        INSERT INTO terrafusion.offsets AS o (pair, generation, topic, topic_id, partition, next_offset)
+        VALUES (%s, %s, %s, %s, 0, %s) ON CONFLICT (pair, generation, topic, partition) DO UPDATE
+           SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id, epoch = o.epoch + 1
+        """,
+        (parts.pair, parts.operation, topic, topic_id, start),
+    )
