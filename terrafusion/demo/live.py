@@ -20,6 +20,8 @@ from terrafusion.demo.changes import ACTIONS, Action, Change, Connection, Rows
 
 RECONNECT_SECONDS = 0.2
 ROLLED_BACK = 0.02
+# after a stall the load makes up for this much of it, no more
+CATCH_UP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class LiveLoad:
         due = time.monotonic()
         while not self._stop.is_set():
             done = self._transaction(source, self._rows)
-            due += done / self._rate
+            due = max(due + done / self._rate, time.monotonic() - CATCH_UP_SECONDS)
             self._stop.wait(max(0.0, due - time.monotonic()))
 
     def _transaction(self, source: Connection, rows: Rows) -> int:

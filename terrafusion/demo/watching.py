@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -20,17 +20,19 @@ REFRESH_SECONDS = 1.0
 PLAIN_EVERY_SECONDS = 30.0
 
 
-def watch(product: Product, load: LiveLoad, console: Console) -> None:
-    """Show the status until KeyboardInterrupt: a live table in a terminal, a line every 30 s elsewhere."""
+def watch(product: Product, load: LiveLoad, console: Console) -> NoReturn:
+    """Show the status until KeyboardInterrupt, or raise the error that ended the load: a live table in a terminal, a line every 30 s elsewhere."""
     console.print("\nChanges go on gently. Ctrl-C ends them and leaves the stack running.", highlight=False)
     if not console.is_terminal:
-        while True:
+        while load.failure is None:
             console.print(plain_line(look(product), load), highlight=False, markup=False, soft_wrap=True)
             time.sleep(PLAIN_EVERY_SECONDS)
+        raise load.failure
     with Live(console=console, refresh_per_second=2) as live:
-        while True:
+        while load.failure is None:
             live.update(status_table(look(product), load))
             time.sleep(REFRESH_SECONDS)
+    raise load.failure
 
 
 def look(product: Product) -> Mapping[str, Any]:
