@@ -243,6 +243,10 @@ class MemoryCatalog:
             found = [op for op in newest_first if pair in (None, op.pair) and state in (None, op.state)]
             return copy.deepcopy(found[:limit])
 
+    def last_operations(self) -> dict[str, OperationRecord]:
+        with self._transaction():
+            return copy.deepcopy({op.pair: op for op in self._operations.values()})
+
     def operation(self, id: str) -> OperationRecord:
         with self._transaction():
             if id not in self._operations:

@@ -12,7 +12,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from catalog import names
@@ -73,7 +81,7 @@ def _text(value: Any) -> Any:
 
 
 Name = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"pattern": names.NAME})]
-TableName = Annotated[str, BeforeValidator(_table)]
+TableName = Annotated[str, BeforeValidator(_table), Field(json_schema_extra={"examples": ["public.parcel"]})]
 ColumnName = Annotated[str, BeforeValidator(_column)]
 SourceColumn = Annotated[str, BeforeValidator(_source_column)]
 Text = Annotated[str, BeforeValidator(_text)]
@@ -81,6 +89,7 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     PlainSerializer(names.format_duration, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,8}(ms|s|m|h|d)$"}),
 ]
 
 

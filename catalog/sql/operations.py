@@ -74,6 +74,14 @@ class Operations:
         with self._db.transaction() as session:
             return [_operation(row) for row in session.scalars(query)]
 
+    def last_operations(self) -> dict[str, OperationRecord]:
+        """The newest operation of each pair that has one, by pair."""
+        query = (
+            select(_Operation).distinct(_Operation.pair).order_by(_Operation.pair, _Operation.number.desc())
+        )
+        with self._db.transaction() as session:
+            return {row.pair: _operation(row) for row in session.scalars(query)}
+
     def operation(self, id: str) -> OperationRecord:
         """Raises NotFound."""
         with self._db.transaction() as session:

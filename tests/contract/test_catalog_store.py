@@ -304,6 +304,7 @@ def test_operations_are_listed_newest_first_in_pages(store: CatalogStore, pair: 
     assert store.operations(before="no-such-id") == []
     assert store.operations(state="running") == []
     assert store.operations(pair="other") == []
+    assert {name: op.id for name, op in store.last_operations().items()} == {pair: ids[4]}
 
 
 def test_two_replicas_never_claim_the_same_operation(store: CatalogStore, pair: str) -> None:
