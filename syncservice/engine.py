@@ -48,10 +48,11 @@ class SyncEngine:
     def validate_pair(self, spec: SyncPairSpec) -> list[ManifestProblem]:
         """Everything wrong with a pair, seen against source and target."""
         problems = list(self._kit.plan(spec, None).problems)
-        source = self._kit.catalog.system(spec.source).spec
-        for item in self._check_source(spec.source, source, [t.from_ for t in spec.tables]):
-            if not item.ok:
-                problems.append(ManifestProblem("spec.source", item.message, item.statement or ""))
+        for role, name in (("source", spec.source), ("target", spec.target)):
+            items = self.check_system(name, self._kit.catalog.system(name).spec, [spec])
+            problems += [
+                ManifestProblem(f"spec.{role}", item.message, item.statement or "") for item in items if not item.ok
+            ]
         return problems
 
     def connectors(self) -> list[dict[str, Any]]:

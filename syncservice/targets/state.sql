@@ -1,5 +1,8 @@
 -- What exactly-once needs inside a target database (design section 4). Idempotent.
-CREATE SCHEMA IF NOT EXISTS terrafusion;
+-- The schema itself may have been made by an administrator: CREATE SCHEMA asks for a right even when it exists.
+DO $$ BEGIN
+    IF to_regnamespace('terrafusion') IS NULL THEN CREATE SCHEMA terrafusion; END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS terrafusion.offsets (
     pair          text        NOT NULL,
