@@ -289,11 +289,10 @@ def is_placeholder(column: Column, placeholder: str) -> pl.Expr | None:
         return value == placeholder.encode()
     if column.items is None:
         return None
-    one = (value.list.len() == 1) if isinstance(column.items.dtype, pl.String | pl.Binary) else None
     if isinstance(column.items.dtype, pl.String):
-        return one & (value.list.first() == placeholder)
+        return (value.list.len() == 1) & (value.list.first() == placeholder)
     if isinstance(column.items.dtype, pl.Binary):
-        return one & (value.list.first() == placeholder.encode())
+        return (value.list.len() == 1) & (value.list.first() == placeholder.encode())
     if column.items.dtype in (pl.Int32(), pl.Int64()):
         spelled = pl.lit(pl.Series([list(placeholder.encode())], dtype=column.dtype)).first()
         return (value.list.len() == len(placeholder.encode())) & (value == spelled)

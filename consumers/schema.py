@@ -159,7 +159,7 @@ def _not_null(schema: Any) -> tuple[Any, bool]:
     """The type without its null branch, and whether it had one."""
     if not isinstance(schema, list):
         return schema, False
-    branches = [s for s in schema if s != "null" and s != {"type": "null"}]
+    branches = [s for s in schema if s not in ("null", {"type": "null"})]
     return (branches[0] if len(branches) == 1 else branches), len(branches) < len(schema)
 
 

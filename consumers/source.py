@@ -128,9 +128,8 @@ class KafkaSource:
             if message.error() is not None:
                 self._event(message, ends)
                 continue
-            partition = TopicPartition(message.topic(), message.partition())
-            records.setdefault(partition, []).append(
-                RawRecord(message.offset(), message.key(), message.value(), message.timestamp()[1])
+            records.setdefault(_partition(message), []).append(
+                RawRecord(_offset(message), message.key(), message.value(), message.timestamp()[1])
             )
         for partition, found in records.items():
             self._next[partition] = max(self._next.get(partition, 0), found[-1].offset + 1)
@@ -145,9 +144,9 @@ class KafkaSource:
         error = message.error()
         if error is None or error.code() != KafkaError._PARTITION_EOF:
             raise _failure(error)
-        partition = TopicPartition(message.topic(), message.partition())
+        partition = _partition(message)
         ends.add(partition)
-        self._next[partition] = max(self._next.get(partition, 0), message.offset())
+        self._next[partition] = max(self._next.get(partition, 0), _offset(message))
 
     def _measure(self, records: Mapping[TopicPartition, Sequence[RawRecord]]) -> None:
         """Keep a running mean of record sizes, so that `poll` can bound a batch's bytes."""
@@ -170,6 +169,17 @@ class KafkaSource:
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
+
+
+def _partition(message: Message) -> TopicPartition:
+    return TopicPartition(message.topic() or "", message.partition() or 0)
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    if offset is None:
+        raise KafkaUnavailable(f"a message of {message.topic()} came without an offset")
+    return offset
 
 
 def _failure(error: Any) -> Exception:

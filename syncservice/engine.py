@@ -51,7 +51,9 @@ class SyncEngine:
         for role, name in (("source", spec.source), ("target", spec.target)):
             items = self.check_system(name, self._kit.catalog.system(name).spec, [spec])
             problems += [
-                ManifestProblem(f"spec.{role}", item.message, item.statement or "") for item in items if not item.ok
+                ManifestProblem(f"spec.{role}", item.message, item.statement or "")
+                for item in items
+                if not item.ok
             ]
         return problems
 

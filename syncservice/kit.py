@@ -112,7 +112,8 @@ class Kit:
             for index, table in enumerate(spec.tables):
                 planned = _plan_one(index, table, source, connection, naming, enums)
                 problems += planned.problems
-                tables |= {table.from_: plan for plan in planned.plans}
+                if planned.plan is not None:
+                    tables[table.from_] = planned.plan
             return PairPlan(tables, foreign_keys(connection), problems)
 
     def source_record(self, pair: PairRecord) -> SourceRecord | None:
@@ -143,12 +144,12 @@ def _plan_one(
     if planned.problems:
         return planned
     planned = plan_table(index, spec, have, want, naming, enums)
-    for plan in planned.plans:
-        if not has_key_index(connection, plan):
-            columns = ", ".join(plan.key)
-            message = f"{plan.name} has no primary key or unique index over ({columns})"
-            fix = f"ALTER TABLE {plan.name} ADD PRIMARY KEY ({columns})"
-            planned.problems.append(ManifestProblem(f"spec.tables[{index}].key", message, fix))
+    plan = planned.plan
+    if plan is not None and not has_key_index(connection, plan):
+        columns = ", ".join(plan.key)
+        message = f"{plan.name} has no primary key or unique index over ({columns})"
+        fix = f"ALTER TABLE {plan.name} ADD PRIMARY KEY ({columns})"
+        planned.problems.append(ManifestProblem(f"spec.tables[{index}].key", message, fix))
     return planned
 
 

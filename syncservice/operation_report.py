@@ -22,7 +22,8 @@ class OperationReport:
 
     def __init__(self, catalog: CatalogStore, operation: OperationRecord, owner: str) -> None:
         self._catalog, self._operation, self._owner = catalog, operation, owner
-        self._phase, self._total, self._rows = "starting", None, 0
+        self._phase, self._rows = "starting", 0
+        self._total: int | None = None
         self._phase_began = time.monotonic()
         self._cancelled = threading.Event()
         self._over = threading.Event()
@@ -72,7 +73,10 @@ class OperationReport:
 
     def _write(self) -> None:
         epoch = self._operation.lease_epoch
-        if not self._catalog.set_progress(self._operation.id, epoch, self._phase, self._progress()) or self._catalog.operation(self._operation.id).cancel_requested:
+        if (
+            not self._catalog.set_progress(self._operation.id, epoch, self._phase, self._progress())
+            or self._catalog.operation(self._operation.id).cancel_requested
+        ):
             self._cancelled.set()
 
     def _progress(self) -> Json:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from catalog.errors import CatalogUnavailable
-from catalog.records import Json, OperationMetric, OperationRecord, PairRecord, SourceRecord
+from catalog.records import ACTIVE_STATES, Json, OperationMetric, OperationRecord, PairRecord, SourceRecord
 from consumers.admin import TopicAdmin
 from syncservice import metrics
 from syncservice.catch_up import CatchUp, Report
@@ -55,8 +55,7 @@ class Operations:
 
     def busy(self, pair: str) -> bool:
         """Whether an operation of this pair is waiting or running anywhere."""
-        states = ("queued", "running")
-        return any(self._kit.catalog.operations(pair=pair, state=state, limit=1) for state in states)
+        return any(self._kit.catalog.operations(pair=pair, state=state, limit=1) for state in ACTIVE_STATES)
 
     def stop(self) -> None:
         """Ask all to stop; another replica, or the next start, does them again from the beginning."""

@@ -53,9 +53,9 @@ class Naming:
 
 @dataclass
 class Planned:
-    """The plans that could be made, and the problems, all at once."""
+    """One table's plan, or the problems, all at once."""
 
-    plans: list[TablePlan] = field(default_factory=list)
+    plan: TablePlan | None = None
     problems: list[ManifestProblem] = field(default_factory=list)
 
 
@@ -78,7 +78,7 @@ def plan_table(
         types = {c.name: base_type(c.type) for c in target.columns}
         columns = tuple(ColumnPlan(t, names.field_name(s), types[t]) for t, s in mapping.items())
         topic = names.table_topic(naming.prefix, spec.from_)
-        planned.plans.append(TablePlan(topic, target.schema, target.name, columns, key, naming.placeholder))
+        planned.plan = TablePlan(topic, target.schema, target.name, columns, key, naming.placeholder)
     return planned
 
 
@@ -140,9 +140,9 @@ def misfit(source: str, target: str, user_types: frozenset[str] = frozenset()) -
     have, want = base_type(source), base_type(target)
     item = have.removesuffix("[]")
     exact = EXACT_ITEMS if have.endswith("[]") else EXACT
-    if item not in exact and have not in user_types:
-        if not (have == "bit" and source == target == "bit(1)"):
-            return f"the type {source} is not supported yet"
+    one_bit = have == "bit" and source == target == "bit(1)"
+    if item not in exact and have not in user_types and not one_bit:
+        return f"the type {source} is not supported yet"
     if have != want and want not in _WIDER.get(have, frozenset()):
         return f"the source's {source} does not fit the target's {target}"
     if have == want and not _as_wide(_modifier(source), _modifier(target), have):
@@ -161,7 +161,7 @@ def _as_wide(have: tuple[int, ...] | None, want: tuple[int, ...] | None, base: s
     if have is None:
         return base.startswith(("timestamp", "time")) and want == (6,)
     if base.startswith("numeric"):
-        (digits, scale), (wide, wide_scale) = (have + (0,))[:2], (want + (0,))[:2]
+        (digits, scale), (wide, wide_scale) = (*have, 0)[:2], (*want, 0)[:2]
         return wide_scale >= scale and wide - wide_scale >= digits - scale
     if base == "character":
         return have == want

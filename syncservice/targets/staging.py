@@ -7,7 +7,6 @@ The merge casts to the target's types.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -48,15 +47,11 @@ def encode(frame: pl.DataFrame) -> Staged:
     table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     table = table.cast(pa.schema([_encodable_field(field) for field in table.schema]))
     encoder = ArrowToPostgresBinaryEncoder(table.schema)
-    types = [column.data_type.ddl() for column in _columns(encoder)]
+    types = [str(column.data_type.ddl()) for column in encoder.schema().columns]
     parts = [encoder.write_header()]
     parts += [encoder.write_batch(batch) for batch in table.combine_chunks().to_batches()]
     parts.append(encoder.finish())
     return Staged(tuple(zip(frame.columns, types, strict=True)), b"".join(parts), frame.height)
-
-
-def _columns(encoder: ArrowToPostgresBinaryEncoder) -> Sequence[object]:
-    return encoder.schema().columns
 
 
 def _encodable(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
