@@ -41,7 +41,7 @@ class Connect:
         jvm = Jvm(
             "-Xms768m -Xmx1g",
             self.site.home.class_archive,
-            ("-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.log.org.reflections=error"),
+            ("-XX:+UseG1GC",),
         )
         argv = jvm.command(
             "-cp",
@@ -71,7 +71,7 @@ class Connect:
             "value.converter.schemas.enable": "false",
             "listeners": self.site.addresses.http("connect"),
             "plugin.path": str(self.site.home.jars / "plugins"),
-            "plugin.discovery": "hybrid_warn",
+            "plugin.discovery": "service_load",
             "connector.client.config.override.policy": "All",
             "exactly.once.source.support": "disabled",
             "config.providers": "file",

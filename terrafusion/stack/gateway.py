@@ -25,7 +25,8 @@ class Gateway:
     site: Site
     name: str = "gateway"
     needs: tuple[str, ...] = ("control-db",)
-    after: tuple[str, ...] = ("source-db", "target-db", "broker", "registry", "connect")
+    # not after Connect, the slowest: SyncService waits for it anyway
+    after: tuple[str, ...] = ("source-db", "target-db", "broker", "registry")
     patience: float = 60.0
     # long enough for SyncService to finish the batch in hand
     stop_steps: StopSteps = ((signal.SIGTERM, 40.0),)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -11,6 +12,8 @@ JAR_LIST = PACKAGE / "jars.toml"
 JAR_LOCK = PACKAGE / "jars.lock.toml"
 PROVIDED = "provided"
 PLUGINS = "plugins/"
+# Interface → the classes that implement it, as META-INF/services lists them.
+Services = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, order=True)
@@ -58,10 +61,7 @@ class Folder:
     roots: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
-
-    @property
-    def is_plugin(self) -> bool:
-        return self.name.startswith(PLUGINS)
+    services: Services = field(default_factory=dict)
 
 
 @dataclass(frozen=True, order=True)
@@ -83,9 +83,8 @@ def read_list(path: Path = JAR_LIST) -> list[Folder]:
         left_out = tuple(section.get("leave_out", ()))
         if name.startswith(PLUGINS):
             left_out += provided
-        folders.append(
-            Folder(name, tuple(section.get("roots", ())), tuple(section.get("files", ())), left_out)
-        )
+        roots, files = tuple(section.get("roots", ())), tuple(section.get("files", ()))
+        folders.append(Folder(name, roots, files, left_out, section.get("services", {})))
     return folders
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from terrafusion.stack.archive import SERVICES_JAR, services_entries, write_jar
 from terrafusion.stack.fetch import fetch
 from terrafusion.stack.files import write_whole
-from terrafusion.stack.jarlist import JAR_LOCK, LockedFile, read_lock
+from terrafusion.stack.jarlist import JAR_LIST, JAR_LOCK, LockedFile, read_list, read_lock
 
 STAMP = ".installed"
 UNPACKED = "unpacked"
@@ -25,14 +26,17 @@ def install(
     folder: Path,
     report: Report = lambda _done, _all: None,
     lock: Path = JAR_LOCK,
+    jar_list: Path = JAR_LIST,
     without: frozenset[str] = frozenset(),
 ) -> None:
-    """Bring `folder` to what the lock says: one sub-folder per section (less `without`), verified, archives unpacked.
+    """Bring `folder` to what the lock says: one sub-folder per section (less `without`), verified, archives unpacked,
+    undeclared plugin classes declared.
 
     Does nothing when the stamp of the last install names this lock and every file is there. Raises StackError.
     """
     files = [file for file in read_lock(lock) if file.folder not in without]
-    wanted = hashlib.sha256(repr(sorted(files)).encode()).hexdigest()
+    declared = {found.name: found.services for found in read_list(jar_list) if found.services}
+    wanted = hashlib.sha256(repr((sorted(files), declared)).encode()).hexdigest()
     stamp = folder / STAMP
     if stamp.exists() and stamp.read_text().strip() == wanted and all(_is_there(folder, f) for f in files):
         return
@@ -43,6 +47,8 @@ def install(
         for number, _ in enumerate(pool.map(lambda file: _install(folder, file), ordered), 1):
             report(number, len(files))
     _remove_others(folder, files)
+    for name, services in declared.items():
+        write_jar(folder / name / SERVICES_JAR, services_entries(services))
     write_whole(stamp, wanted + "\n")
 
 
@@ -68,7 +74,9 @@ def _install(folder: Path, file: LockedFile) -> None:
     place = _place(folder, file)
     place.parent.mkdir(parents=True, exist_ok=True)
     if _is_archive(file):
-        _unpack(source, place.parent / UNPACKED)
+        _unpack(source, place.parent / UNPACKED, file.sha256)
+        return
+    if place.exists() and place.samefile(source):
         return
     place.unlink(missing_ok=True)
     try:
@@ -77,7 +85,11 @@ def _install(folder: Path, file: LockedFile) -> None:
         shutil.copyfile(source, place)
 
 
-def _unpack(archive: Path, place: Path) -> None:
+def _unpack(archive: Path, place: Path, sha256: str) -> None:
+    """Unpack, unless this very archive is unpacked there (and perhaps in use)."""
+    stamp = place / STAMP
+    if stamp.exists() and stamp.read_text() == sha256:
+        return
     fresh = place.with_name(place.name + ".new")
     for folder in (fresh, place):
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,6 +98,7 @@ def _unpack(archive: Path, place: Path) -> None:
             content.extractall(fresh, filter="data")
         else:  # Python 3.11 before 3.11.4, as in Debian 12; the archive's sha256 has been checked
             content.extractall(fresh)  # noqa: S202
+    (fresh / STAMP).write_text(sha256)
     fresh.rename(place)
 
 

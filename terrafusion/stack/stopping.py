@@ -13,6 +13,7 @@ from terrafusion.stack.progress import Progress
 from terrafusion.stack.starting import mark, stop_part
 
 LEFTOVER_SECONDS = 30.0
+LAST_UP = "gateway"  # it uses everything, and goes first
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Stop:
     def _stop_in_turn(self, name: str, gone: Mapping[str, threading.Event]) -> None:
         try:
             for user, part in self.parts.items():
-                if name in (*part.needs, *part.after) and user in gone:
+                if user in gone and (name in (*part.needs, *part.after) or user == LAST_UP != name):
                     gone[user].wait()
             self._stop(self.parts[name])
         finally:

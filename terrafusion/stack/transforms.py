@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
-import zipfile
 from pathlib import Path
 
+from terrafusion.stack.archive import services_entries, write_jar
 from terrafusion.stack.files import write_whole
 from terrafusion.stack.jarlist import JAR_LOCK
 from terrafusion.stack.java import Jvm, class_path, run
@@ -14,12 +15,13 @@ from terrafusion.stack.java import Jvm, class_path, run
 SOURCES = Path(__file__).resolve().parents[2] / "connect-configs" / "transforms"
 PLUGIN = "terrafusion-transforms"
 JAVA_RELEASE = "17"
+TRANSFORMATION = "org.apache.kafka.connect.transforms.Transformation"
 
 
 def build(jars: Path, sources: Path = SOURCES) -> Path | None:
-    """The plugin's jar, compiled when a source or the jar lock has changed; None when there is no source."""
-    files = sorted(path for path in sources.rglob("*") if path.is_file())
-    if not any(path.suffix == ".java" for path in files):
+    """The plugin's jar, compiled when a source, the jar lock or this module has changed; None when there is no source."""
+    files = sorted(sources.rglob("*.java"))
+    if not files:
         return None
     folder = jars / "plugins" / PLUGIN
     jar = folder / f"{PLUGIN}.jar"
@@ -35,35 +37,35 @@ def build(jars: Path, sources: Path = SOURCES) -> Path | None:
 
 
 def _digest(sources: Path, files: list[Path]) -> str:
-    digest = hashlib.sha256(JAR_LOCK.read_bytes())
+    digest = hashlib.sha256(JAR_LOCK.read_bytes() + Path(__file__).read_bytes())
     for file in files:
         digest.update(str(file.relative_to(sources)).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def _compile(jars: Path, sources: Path, files: list[Path], jar: Path) -> None:
-    """Compile into a scratch folder, add the resources (such as META-INF/services), pack."""
+    """Compile into a scratch folder and pack, with every transform declared."""
     classes = jar.parent / "classes.new"
     shutil.rmtree(classes, ignore_errors=True)
     classes.mkdir()
     compiler = next((jars / "ecj").glob("ecj-*.jar"))
     arguments = ["-jar", str(compiler), f"-{JAVA_RELEASE}", "-g", "-nowarn", "-d", str(classes)]
-    arguments += ["-classpath", class_path(jars / "runtime")]
-    arguments += [str(file) for file in files if file.suffix == ".java"]
+    arguments += ["-classpath", class_path(jars / "runtime"), *(str(file) for file in files)]
     run(Jvm("-Xmx256m").command(*arguments), f"mend the Java source in {sources}")
-    for file in files:
-        if "META-INF" in file.parts:
-            place = classes / "META-INF" / Path(*file.parts[file.parts.index("META-INF") + 1 :])
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, place)
-    _pack(classes, jar)
+    entries = {str(file.relative_to(classes)): file.read_bytes() for file in classes.rglob("*.class")}
+    write_jar(jar, {**entries, **services_entries({TRANSFORMATION: transform_classes(files)})})
     shutil.rmtree(classes)
 
 
-def _pack(classes: Path, jar: Path) -> None:
-    fresh = jar.with_name(jar.name + ".new")
-    with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(classes.rglob("*")):
-            if file.is_file():
-                archive.write(file, str(file.relative_to(classes)))
-    fresh.replace(jar)
+def transform_classes(files: list[Path]) -> list[str]:
+    """The full names of the public classes in these sources that implement Transformation."""
+    names = []
+    for file in files:
+        text = file.read_text()
+        package = re.search(r"^package ([\w.]+);", text, re.MULTILINE)
+        declared = re.search(
+            r"^public (?:final )?class (\w+)[^{]*\bimplements\b[^{]*\bTransformation\b", text, re.MULTILINE
+        )
+        if declared:
+            names.append(f"{package[1]}.{declared[1]}" if package else declared[1])
+    return names

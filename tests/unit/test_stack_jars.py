@@ -26,6 +26,8 @@ from terrafusion.stack.jarlist import (
 from terrafusion.stack.part import Site
 from terrafusion.stack.ports import Ports
 
+NO_LIST = Path("/dev/null")
+
 
 @pytest.mark.parametrize(
     ("text", "filename"),
@@ -74,6 +76,23 @@ def test_no_plugin_folder_holds_what_the_runtime_provides() -> None:
                     "org.xerial",
                 )
             ), file
+
+
+def test_every_plugin_class_that_its_jar_does_not_declare_is_declared(maven: Maven, tmp_path: Path) -> None:
+    place = tmp_path / "jars"
+    maven.add("plugins/p", "g:a:1", b"one")
+    listed = tmp_path / "jars.toml"
+    listed.write_text('["plugins/p"]\nfiles = ["g:a:1"]\nservices = { "some.Interface" = ["a.B", "a.C"] }\n')
+    jars.install(place, lock=maven.lock(), jar_list=listed)
+    with zipfile.ZipFile(place / "plugins/p/services.jar") as archive:
+        assert archive.read("META-INF/services/some.Interface") == b"a.B\na.C\n"
+
+
+def test_transforms_are_found_in_their_sources(tmp_path: Path) -> None:
+    one, other = tmp_path / "A.java", tmp_path / "B.java"
+    one.write_text("package p.q;\n\npublic class A<R extends Record<R>> implements Transformation<R> {\n}\n")
+    other.write_text("package p.q;\n\nclass B {\n}\n")
+    assert transforms.transform_classes([one, other]) == ["p.q.A"]
 
 
 def test_one_version_of_each_artifact_in_a_folder() -> None:
@@ -131,12 +150,12 @@ def test_install_places_jars_unpacks_archives_and_removes_older_versions(
     place = tmp_path / "jars"
     maven.add("runtime", "g:a:1", b"one")
     maven.add("app", "g:b:1:tar.gz:all", tar_of("run.jar", b"two"))
-    jars.install(place, lock=maven.lock())
+    jars.install(place, lock=maven.lock(), jar_list=NO_LIST)
     assert (place / "runtime/a-1.jar").read_bytes() == b"one"
     assert (place / "app/unpacked/run.jar").read_bytes() == b"two"
     maven.files.pop(0)
     maven.add("runtime", "g:a:2", b"newer")
-    jars.install(place, lock=maven.lock())
+    jars.install(place, lock=maven.lock(), jar_list=NO_LIST)
     assert [jar.name for jar in (place / "runtime").iterdir()] == ["a-2.jar"]
 
 
@@ -145,10 +164,10 @@ def test_a_second_install_touches_nothing_and_mends_what_is_missing(maven: Maven
     maven.add("runtime", "g:a:1", b"one")
     reported: list[int] = []
     for _ in range(2):
-        jars.install(place, lambda done, _all: reported.append(done), maven.lock())
+        jars.install(place, lambda done, _all: reported.append(done), maven.lock(), NO_LIST)
     assert reported == [1]
     (place / "runtime/a-1.jar").unlink()
-    jars.install(place, lock=maven.lock())
+    jars.install(place, lock=maven.lock(), jar_list=NO_LIST)
     assert (place / "runtime/a-1.jar").exists()
 
 
@@ -156,7 +175,7 @@ def test_a_cached_file_that_is_not_the_locked_one_is_not_installed(maven: Maven,
     file = maven.add("runtime", "g:a:1", b"one")
     (maven.folder / file.coordinate.cache_path).write_bytes(b"bad")
     with pytest.raises(StackError, match="no network"):
-        jars.install(tmp_path / "jars", lock=maven.lock())
+        jars.install(tmp_path / "jars", lock=maven.lock(), jar_list=NO_LIST)
     assert not (tmp_path / "jars/runtime/a-1.jar").exists()
 
 
@@ -180,7 +199,7 @@ def test_transforms_are_compiled_only_when_sources_changed(
 ) -> None:
     compiled: list[int] = []
 
-    def compile_(_jars: Path, sources: Path, files: list[Path], jar: Path) -> None:
+    def compile_(_jars: Path, _sources: Path, files: list[Path], jar: Path) -> None:
         compiled.append(len(files))
         with zipfile.ZipFile(jar, "w"):
             pass
