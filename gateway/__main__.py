@@ -37,6 +37,7 @@ class Gateway(BaseApplication):  # type: ignore[misc]
             "timeout": 120,
             "keepalive": 15,
             "loglevel": "warning",
+            "control_socket_disable": True,
             "proc_name": "terrafusion-gateway",
             "worker_exit": self._stop,
         }.items():
