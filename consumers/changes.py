@@ -13,7 +13,9 @@ not be decoded at all.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -290,10 +292,15 @@ def is_placeholder(column: Column, placeholder: str) -> pl.Expr | None:
     if column.items is None:
         return None
     if isinstance(column.items.dtype, pl.String):
-        return (value.list.len() == 1) & (value.list.first() == placeholder)
+        return (value.list.len() == 1) & value.list.first().is_in([placeholder, _as_uuid(placeholder)])
     if isinstance(column.items.dtype, pl.Binary):
         return (value.list.len() == 1) & (value.list.first() == placeholder.encode())
     if column.items.dtype in (pl.Int32(), pl.Int64()):
         spelled = pl.lit(pl.Series([list(placeholder.encode())], dtype=column.dtype)).first()
         return (value.list.len() == len(placeholder.encode())) & (value == spelled)
     return None
+
+
+def _as_uuid(placeholder: str) -> str:
+    """What Debezium writes for a uuid[]: the placeholder's name-based UUID (docs/adr/0003)."""
+    return str(uuid.UUID(bytes=hashlib.md5(placeholder.encode(), usedforsecurity=False).digest(), version=3))
