@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from catalog.names import format_path
+from catalog.names import NAME_ALLOWED, TABLE_ALLOWED, format_path
 from catalog.secrets import SecretError
 from catalog.specs import (
     API_VERSION,
@@ -62,6 +62,24 @@ _VALUES_TO_COME: dict[str, frozenset[str]] = {
     "on_delete": frozenset({"ignore"}),
     "on_truncate": frozenset({"apply", "ignore"}),
     "kind": frozenset({"mariadb", "mysql", "sqlserver", "oracle", "http", "kafka"}),
+}
+_EXPECTED = {
+    "apiVersion": API_VERSION,
+    "name": NAME_ALLOWED,
+    "source": "the name of a system",
+    "target": "the name of a system",
+    "from": TABLE_ALLOWED,
+    "to": TABLE_ALLOWED,
+    "tables": "a list of {from, to}, at least one",
+    "key": "a list of target columns, at least one",
+    "columns": "target column: source column, at least one",
+    "kind": "postgresql",
+    "host": "a host name or address",
+    "port": "1 to 65535",
+    "database": "the name of a database",
+    "user": "the name of a role",
+    "password": "{env: NAME} or {file: PATH}",
+    "adopt": "true or false",
 }
 _MESSAGES = {
     "missing": "is missing",
@@ -196,7 +214,7 @@ def _problem(model: type[BaseModel], details: ErrorDetails) -> ManifestProblem:
         return _unknown_field(model, loc, path, field)
     if kind == "literal_error":
         return _bad_value(path, field, details.get("input"), str(context.get("expected", "")))
-    allowed = _allowed(model, loc, context)
+    allowed = _allowed(model, loc)
     return ManifestProblem(path, _MESSAGES.get(kind, "is not valid"), allowed)
 
 
@@ -219,9 +237,10 @@ def _bad_value(path: str, field: str, value: object, expected: str) -> ManifestP
     return ManifestProblem(path, message, expected.replace("'", ""))
 
 
-def _allowed(model: type[BaseModel], loc: Sequence[str | int], context: dict[str, Any]) -> str:
-    if "ge" in context or "le" in context:
-        return "1 to 65535"
+def _allowed(model: type[BaseModel], loc: Sequence[str | int]) -> str:
+    named = _EXPECTED.get(str(loc[-1])) if loc else None
+    if named is not None:
+        return named
     found = _model_at(model, loc)
     return ", ".join(_field_names(found)) if found else ""
 

@@ -10,10 +10,11 @@ NAME = r"^[a-z][a-z0-9-]{0,39}$"
 NAME_ALLOWED = "a lower-case letter, then up to 39 lower-case letters, digits or hyphens"
 COLUMN_ALLOWED = "a plain column name of at most 63 bytes"
 TABLE_ALLOWED = "schema.table, two plain names"
-DURATION_ALLOWED = "a whole number with a unit: 500ms, 60s, 5m, 2h or 7d"
+DURATION_ALLOWED = "a whole number with a unit: 500ms, 60s, 5m, 2h or 7d, at most 366d"
 
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
-_DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)")
+_DURATION = re.compile(r"([1-9][0-9]{0,5})(ms|s|m|h|d)")
+_LONGEST = timedelta(days=366)
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -39,10 +40,8 @@ def parse_duration(text: str) -> timedelta | None:
     match = _DURATION.fullmatch(text)
     if not match:
         return None
-    try:
-        return int(match[1]) * _UNITS[match[2]]
-    except OverflowError:
-        return None
+    duration = int(match[1]) * _UNITS[match[2]]
+    return duration if duration <= _LONGEST else None
 
 
 def format_duration(value: timedelta) -> str:
