@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from terrafusion.stack import NAMES, PartStatus, Stack, StackError
+from terrafusion.stack.errors import StackUsageError
 from terrafusion.stack.logs import last_lines
 from terrafusion.stack.parts import select
 from terrafusion.stack.ports import parse_choices
@@ -46,14 +47,14 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Format of 
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """A StackError becomes words on standard error and exit code 1."""
+    """A StackError becomes words on standard error and exit code 1, or 2 when the usage was wrong."""
     try:
         yield
     except StackError as error:
         Console(stderr=True).print(
             f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True
         )
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(error, StackUsageError) else 1) from None
 
 
 @app.command()
@@ -136,7 +137,7 @@ def _log_files(part: str | None) -> dict[str, Path]:
     if part is None:
         return known
     if part not in known:
-        raise StackError(f"there is no log of a part {part!r}", f"the parts are {', '.join(known)}")
+        raise StackUsageError(f"there is no log of a part {part!r}", f"the parts are {', '.join(known)}")
     return {part: known[part]}
 
 

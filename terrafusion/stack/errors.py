@@ -19,3 +19,7 @@ class StackError(Exception):
         if self.remedy:
             parts.append(f"What to do: {self.remedy}")
         return "\n".join(parts)
+
+
+class StackUsageError(StackError):
+    """The stack was asked for something that does not exist; commands end with exit code 2."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from terrafusion.stack.config import Home
-from terrafusion.stack.errors import StackError
+from terrafusion.stack.errors import StackError, StackUsageError
 from terrafusion.stack.files import write_json
 from terrafusion.stack.part import Site
 from terrafusion.stack.parts import NAMES, all_parts, select, with_needs
@@ -67,7 +67,7 @@ class Stack:
         """Stop these parts (default all). Data stays, unless `purge` (all parts only)."""
         names = select(parts)
         if purge and names != NAMES:
-            raise StackError("--purge takes no single parts", "`terrafusion stack down --purge`")
+            raise StackUsageError("--purge takes no single parts", "`terrafusion stack down --purge`")
         if not self.home.run.exists():
             return
         site = self.site()

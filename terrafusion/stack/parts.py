@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from terrafusion.stack.broker import Broker
 from terrafusion.stack.connect import Connect
-from terrafusion.stack.errors import StackError
+from terrafusion.stack.errors import StackUsageError
 from terrafusion.stack.gateway import Gateway
 from terrafusion.stack.part import Part, Site
 from terrafusion.stack.postgres import PostgresServer
@@ -24,10 +24,10 @@ def all_parts(site: Site) -> dict[str, Part]:
 
 
 def select(names: Iterable[str]) -> tuple[str, ...]:
-    """The named parts in listing order, all when none is named; raises StackError for an unknown one."""
+    """The named parts in listing order, all when none is named; raises StackUsageError for an unknown one."""
     chosen = set(names)
     if unknown := chosen.difference(NAMES):
-        raise StackError(
+        raise StackUsageError(
             f"there is no part {', '.join(sorted(unknown))}", f"the parts are {', '.join(NAMES)}"
         )
     return tuple(name for name in NAMES if name in chosen) if chosen else NAMES

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from terrafusion.stack.config import Home, port_offset
-from terrafusion.stack.errors import StackError
+from terrafusion.stack.errors import StackError, StackUsageError
 from terrafusion.stack.files import read_json, write_json
 
 LOOPBACK = "127.0.0.1"
@@ -66,7 +66,7 @@ class Ports:
         """Raise StackError for an unknown name, a port out of range or one used twice."""
         for name in self.chosen:
             if name not in DEFAULTS:
-                raise StackError(f"there is no port named {name!r}", f"use one of {', '.join(DEFAULTS)}")
+                raise StackUsageError(f"there is no port named {name!r}", f"use one of {', '.join(DEFAULTS)}")
         seen: dict[int, str] = {}
         for name in DEFAULTS:
             port = self[name]
@@ -84,12 +84,14 @@ class Ports:
 
 
 def parse_choices(texts: Iterable[str]) -> dict[str, int]:
-    """`["broker=9192"]` → `{"broker": 9192}`; raises StackError when it reads otherwise."""
+    """`["broker=9192"]` → `{"broker": 9192}`; raises StackUsageError when it reads otherwise."""
     chosen = {}
     for text in texts:
         name, _, number = text.partition("=")
         if not number.isdecimal():
-            raise StackError(f"--port {text} cannot be read", "write it as PART=NUMBER, such as broker=9192")
+            raise StackUsageError(
+                f"--port {text} cannot be read", "write it as PART=NUMBER, such as broker=9192"
+            )
         chosen[name] = int(number)
     return chosen
 
