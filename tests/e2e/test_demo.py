@@ -14,17 +14,22 @@ import pytest
 from .conftest import eventually, processes_of
 
 pytestmark = pytest.mark.stack
-COMMAND = [str(Path(sys.executable).parent / "terrafusion"), "demo", "--parcels", "2000", "--once"]
+COMMAND = [str(Path(sys.executable).parent / "terrafusion"), "demo", "--once", "--parcels"]
 
 
-def demo(home: Path) -> subprocess.CompletedProcess[str]:
+def demo(home: Path, parcels: int) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TERRAFUSION_HOME": str(home), "COLUMNS": "160"}
-    return subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    command = [*COMMAND, str(parcels)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1700, check=False)
 
 
-@pytest.mark.timeout(900)
-def test_once_finds_source_and_target_equal_and_leaves_nothing_running(demo_home: Path) -> None:
-    run = demo(demo_home)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "parcels",
+    [2000, pytest.param(50_000, marks=pytest.mark.slow), pytest.param(300_000, marks=pytest.mark.slow)],
+)
+def test_once_finds_source_and_target_equal_and_leaves_nothing_running(demo_home: Path, parcels: int) -> None:
+    run = demo(demo_home, parcels)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "source and target are equal" in run.stdout
     assert processes_of(demo_home) == []
@@ -34,7 +39,7 @@ def test_once_finds_source_and_target_equal_and_leaves_nothing_running(demo_home
 def test_interrupted_it_stops_everything_and_fails(demo_home: Path) -> None:
     environment = {**os.environ, "TERRAFUSION_HOME": str(demo_home)}
     run = subprocess.Popen(
-        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*COMMAND, "2000"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         eventually(lambda: len(processes_of(demo_home)) > 3, 60, "the stack starts")
