@@ -19,7 +19,7 @@ from syncservice.connect.errors import ConnectorConflict
 from syncservice.connect.health import SLOT_LOST, ConnectorHealth, assess
 from syncservice.connect.secret_file import remove_secret, secret_path, write_secret
 from syncservice.sources.checks import publication_statement
-from syncservice.sources.errors import SourceRefused
+from syncservice.sources.errors import SourceFailure, SourceRefused
 
 if TYPE_CHECKING:
     from catalog.records import SourceRecord
@@ -134,7 +134,14 @@ class SourceConnector:
         found = assess(record.connector, self._client.status(record.connector), self._password)
         if found.state in {"MISSING", "STOPPED"} or found.code == SLOT_LOST.code:
             return found
-        slot = self._source.slot(record.slot)
+        try:
+            slot = self._source.slot(record.slot)
+        except SourceFailure as error:
+            return (
+                found
+                if found.code
+                else replace(found, trace=str(error), code=error.code, remedy=error.remedy)
+            )
         started = self._client.offsets(record.connector) is not None
         if (slot is None and started) or (slot is not None and slot.lost):
             state = "is gone" if slot is None else "was invalidated: its WAL has been removed"

@@ -39,15 +39,18 @@ SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_catalog.pg_
 _PUBLISHED = "SELECT schemaname || '.' || tablename FROM pg_catalog.pg_publication_tables WHERE pubname = %s"
 _NARROWED = """
 SELECT t.schemaname || '.' || t.tablename FROM pg_catalog.pg_publication_tables t
+  JOIN pg_catalog.pg_namespace n ON n.nspname = t.schemaname
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
  WHERE t.pubname = %s AND (t.rowfilter IS NOT NULL OR cardinality(t.attnames) < (
        SELECT count(*) FROM pg_catalog.pg_attribute a
-        WHERE a.attrelid = format('%%I.%%I', t.schemaname, t.tablename)::regclass
-          AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''))
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''))
 """
 _GENERATED = "SELECT pubgencols FROM pg_catalog.pg_publication WHERE pubname = %s"
 _RIGHTS = """
-SELECT pg_catalog.has_schema_privilege(%(user)s, %(schema)s, 'USAGE') AS usage,
-       pg_catalog.has_table_privilege(%(user)s, format('%%I.%%I', %(schema)s::text, %(name)s::text), 'SELECT') AS "select"
+SELECT pg_catalog.has_schema_privilege(%(user)s, n.oid, 'USAGE') AS usage,
+       pg_catalog.has_table_privilege(%(user)s, c.oid, 'SELECT') AS "select"
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s AND c.relname = %(name)s
 """
 
 

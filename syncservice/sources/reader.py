@@ -41,10 +41,13 @@ class Reader:
     side: Side
 
     def chunk(self, after: Key | None, upto: Key | None, limit: int | None) -> dict[Key, int]:
-        """Key → hash of the row, for keys in (after, upto], at most `limit`, in key order."""
+        """Key → hash of the row, for keys in (after, upto], at most `limit`, in key order.
+
+        Columns are qualified in ORDER BY: a bare name there would mean the text in the select list.
+        """
         side = self.side
         row = sql.SQL("ROW({})::text").format(self._values())
-        query = sql.SQL("SELECT hashtextextended({}, 0), {} FROM {}").format(
+        query = sql.SQL("SELECT hashtextextended({}, 0), {} FROM {} t").format(
             row, self._texts(side.key), sql.Identifier(side.schema, side.table)
         )
         bounds = [(sql.SQL("{} > {}"), after), (sql.SQL("{} <= {}"), upto)]
@@ -83,7 +86,8 @@ class Reader:
 
     def _ordered(self) -> sql.Composed:
         return sql.SQL(", ").join(
-            sql.SQL("{}" + self._collation(i)).format(sql.Identifier(k)) for i, k in enumerate(self.side.key)
+            sql.SQL("t.{}" + self._collation(i)).format(sql.Identifier(k))
+            for i, k in enumerate(self.side.key)
         )
 
     def _bound(self, form: sql.SQL, key: Key) -> sql.Composed:

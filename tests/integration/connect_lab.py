@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import struct
 import time
 from collections.abc import Iterable, Mapping
@@ -27,7 +28,6 @@ from syncservice.connect.names import fresh_names, table_topic
 from syncservice.sources.postgresql import PostgresSource
 
 TEMPLATE = Path(__file__).parents[2] / "connect-configs" / "postgresql.json"
-ROLE = "chelper_cdc"
 PASSWORD = "s3cret: \\ü=#!"
 
 
@@ -43,13 +43,14 @@ class Event:
 
 
 class SourceLab:
-    """`system` names the database (with `_`) and the topics; `ddl` makes the tables, captured as role chelper_cdc."""
+    """`system`, made unique, names the database and its role (with `_`) and the topics; `ddl` makes the tables."""
 
     def __init__(self, env: Mapping[str, str], system: str, ddl: str, tables: list[str]) -> None:
         self.env = env
-        self.system = system
+        self.system = system = f"{system}-{secrets.token_hex(3)}"
         self.tables = tables
         self.database = system.replace("-", "_")
+        self.role = f"{self.database}_cdc"
         self._server = {key: str(value) for key, value in conninfo_to_dict(env["SOURCE_DSN"]).items()}
         self._make_database(ddl)
         names = fresh_names(system, 1)
@@ -61,7 +62,7 @@ class SourceLab:
             host=self._server["host"],
             port=int(self._server["port"]),
             database=self.database,
-            user=ROLE,
+            user=self.role,
             password=SecretRef(env="UNUSED"),
             tls="disable",
         )
@@ -69,8 +70,8 @@ class SourceLab:
         self.admin = TopicAdmin(env["KAFKA_BOOTSTRAP"])
         self.source = PostgresSource(self.spec, PASSWORD)
         registry = env["SCHEMA_REGISTRY_URL"].replace("ccompat/v7", "registry/v2")
-        self.secrets = Path(env["TERRAFUSION_HOME"]) / "connect-secrets"
-        settings = ConnectSettings(registry, self.secrets, TEMPLATE)
+        self.secrets_dir = Path(env["TERRAFUSION_HOME"]) / "connect-secrets"
+        settings = ConnectSettings(registry, self.secrets_dir, TEMPLATE)
         self.connector = SourceConnector(
             system, self.spec, PASSWORD, self.client, self.admin, self.source, settings
         )
@@ -78,12 +79,9 @@ class SourceLab:
     def _make_database(self, ddl: str) -> None:
         name = sql.Identifier(self.database)
         with psycopg.connect(self.env["SOURCE_DSN"], autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
             connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (ROLE,)).fetchone():
-                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(ROLE)))
-            role = sql.SQL("ALTER ROLE {} LOGIN REPLICATION PASSWORD {}")
-            connection.execute(role.format(sql.Identifier(ROLE), sql.Literal(PASSWORD)))
+            role = sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD {}")
+            connection.execute(role.format(sql.Identifier(self.role), sql.Literal(PASSWORD)))
         self.sql(ddl)
 
     def sql(self, *statements: str) -> None:
@@ -99,7 +97,7 @@ class SourceLab:
     def mend(self) -> None:
         """Run the statements that the checks print, until they print none."""
         for _ in range(3):
-            items = self.source.check(self.tables, self.record.publication, ROLE)
+            items = self.source.check(self.tables, self.record.publication, self.role)
             if not (statements := [item.statement for item in items if not item.ok and item.statement]):
                 return
             self.sql(*statements)
@@ -165,3 +163,4 @@ class SourceLab:
         with psycopg.connect(self.env["SOURCE_DSN"], autocommit=True) as connection:
             drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.database))
             connection.execute(drop)
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(self.role)))

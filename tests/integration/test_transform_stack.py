@@ -70,7 +70,7 @@ def test_schemas_hold_no_column_default_and_keep_the_rest(lab: SourceLab) -> Non
     assert "connect.default" not in str(before)
     odd = next(field for field in before["fields"] if field["name"] == "Odd_name_1")
     assert odd["type"][1]["connect.parameters"]["__debezium.source.column.name"] == "Odd name-1"
-    assert before["connect.name"] == "chelper_transform_1.public.defaults.Value"
+    assert before["connect.name"] == f"{lab.database}_1.public.defaults.Value"
 
 
 def test_case_17_truncate_goes_to_its_own_topic_and_the_connector_survives(lab: SourceLab) -> None:

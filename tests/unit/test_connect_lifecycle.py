@@ -15,7 +15,7 @@ from consumers.admin import TopicAdmin, TopicSpec
 from syncservice.connect.client import ConnectClient, ConnectorStatus, TaskStatus
 from syncservice.connect.errors import ConnectorConflict
 from syncservice.connect.lifecycle import ConnectSettings, SourceConnector
-from syncservice.sources.errors import SourceRefused
+from syncservice.sources.errors import SourceRefused, SourceUnavailable
 from syncservice.sources.postgresql import PostgresSource, SlotInfo
 
 TEMPLATE = Path(__file__).parents[2] / "connect-configs" / "postgresql.json"
@@ -39,6 +39,7 @@ class World:
     published: set[str] | None = field(default_factory=lambda: set(TABLES))
     topics: set[str] = field(default_factory=set)
     sticky: bool = False
+    away: bool = False
 
     # Kafka Connect
     def config(self, name: str) -> dict[str, str] | None:
@@ -86,6 +87,8 @@ class World:
         return self.published
 
     def slot(self, name: str) -> SlotInfo | None:
+        if self.away:
+            raise SourceUnavailable("the source database does not answer")
         return (
             SlotInfo(name, True, 1, 1, "lost" if self.lost else "reserved", 0) if name in self.slots else None
         )
@@ -290,3 +293,10 @@ def test_a_lost_slot_shows_while_connect_says_running(
 
 def test_health_of_a_missing_connector(connector: SourceConnector) -> None:
     assert connector.health(replace(RECORD)).state == "MISSING"
+
+
+def test_a_source_that_does_not_answer_shows_in_health(world: World, connector: SourceConnector) -> None:
+    record = running(world, connector)
+    world.away = True
+    health = connector.health(record)
+    assert (health.state, health.code, health.ok) == ("RUNNING", "source_unavailable", False)
