@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import structlog
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Response, g, make_response, redirect, render_template, request
 from prometheus_client import Histogram
 from werkzeug.wrappers import Response as BaseResponse
 
-from catalog.problems import ProblemError, trace_id_of
+from catalog.errors import CatalogUnavailable
+from catalog.problems import RETRY_AFTER_S, ProblemError, trace_id_of
 from gateway.access import Access, access_of
 from gateway.context import parts
 from gateway.keys import KeyRefused, allows, sees
@@ -53,10 +54,19 @@ def _authorise() -> BaseResponse | None:
     if way == "open":
         return None
     if way == "session":
-        g.key = session_key(parts().keys)
-        return redirect("/sign-in", 303) if g.key is None else None
+        return _require_session()
     _require_key(access)
     return None
+
+
+def _require_session() -> BaseResponse | None:
+    """People are led to the sign-in page, and told in a page, not in JSON, that the catalog is down."""
+    try:
+        g.key = session_key(parts().keys)
+    except CatalogUnavailable as error:
+        page = render_template("trouble.html", trouble=str(error), refresh=5)
+        return make_response(page, 503, {"Retry-After": str(RETRY_AFTER_S)})
+    return redirect("/sign-in", 303) if g.key is None else None
 
 
 def _require_key(access: Access) -> None:

@@ -71,10 +71,10 @@ def pause_pair(name: Name, context: Ctx) -> Response:
 def resume_pair(name: Name, context: Ctx) -> Response:
     """Go on where it stopped; also what a halted pair needs once its cause is mended."""
     context.pair(name)
-    context.catalog.set_pair_state(
-        name, "preparing", None
-    )  # tells the reconcile loop to try a halted pair again
-    return _desire(context, name, "running")
+    context.catalog.set_desired(name, "running")
+    context.catalog.set_pair_state(name, "preparing", None)  # the reconcile loop tries a halted pair again
+    context.engine.wake()
+    return answer(pair_document(context.pair(name)), 202)
 
 
 @router.post("/{name}/operations")
