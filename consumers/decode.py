@@ -17,6 +17,7 @@ from consumers.errors import BadRecord
 from consumers.schema import HEADER_BYTES, WriterSchema, zigzag
 
 ROWS_BELOW = 150
+_END = b"\xff" * HEADER_BYTES
 
 
 def schema_id_of(value: bytes) -> int:
@@ -42,8 +43,9 @@ def decode(values: Sequence[bytes], schema: WriterSchema) -> pl.DataFrame:
 
 def decode_columns(values: Sequence[bytes], schema: WriterSchema) -> pl.DataFrame:
     """The columnar decoder: the values become one Avro container in memory, read by polars."""
-    body = b"".join(values)
-    container = b"".join((schema.container_head, zigzag(len(values)), zigzag(len(body)), body, bytes(16)))
+    # the last value once more under a header of its own: surplus whole records would push it from its place
+    body = b"".join((*values, _END, values[-1][HEADER_BYTES:]))
+    container = b"".join((schema.container_head, zigzag(len(values) + 1), zigzag(len(body)), body, bytes(16)))
     try:
         frame = pl.read_avro(io.BytesIO(container), columns=["wire_header", "after", "op"])
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -53,13 +55,11 @@ def decode_columns(values: Sequence[bytes], schema: WriterSchema) -> pl.DataFram
         if type(error).__name__ != "PanicException":
             raise
         raise BadRecord("bad_avro", "a value does not fit its schema: the decoder panicked") from error
-    aligned = frame.height == len(values) and bool(
-        frame.select((pl.col("wire_header") == pl.lit(values[0][:HEADER_BYTES])).all()).item()
-    )
-    if not aligned:
+    headers = frame["wire_header"]
+    expected = pl.Series([values[0][:HEADER_BYTES]])
+    if frame.height != len(values) + 1 or headers[-1] != _END or not (headers[:-1] == expected).all():
         raise BadRecord("bad_avro", "a value is shorter or longer than its schema says")
-    decode_event(values[-1], schema)  # the only value whose surplus bytes no next header would show
-    return frame.select("after", "op")
+    return frame.select("after", "op").head(len(values))
 
 
 def decode_rows(values: Sequence[bytes], schema: WriterSchema) -> pl.DataFrame:
