@@ -36,7 +36,7 @@ class TopicError(ConsumerError):
     def __init__(self, topic: str, error: KafkaError) -> None:
         self.topic = topic
         self.kafka_code = error.name()
-        self.code = "topic_missing" if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else "topic_refused"
+        self.code = "topic_missing" if error.code() in _MISSING else "topic_refused"
         self.remedy = _REMEDIES.get(error.code(), "See the broker's log for the reason.")
         super().__init__(f"topic {topic}: {error.str()} ({self.kafka_code})")
 
@@ -187,6 +187,14 @@ def _unavailable(error: KafkaException) -> KafkaUnavailable:
     return KafkaUnavailable(f"Kafka does not answer: {_kafka_error(error).str()}")
 
 
+_MISSING = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._NOENT,  # list_offsets: no leader found
+    }
+)
 _UNREACHABLE = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
@@ -200,7 +208,9 @@ _UNREACHABLE = frozenset(
     }
 )
 _REMEDIES = {
-    KafkaError.UNKNOWN_TOPIC_OR_PART: "Recreate the pair's topics: delete the pair and apply it again, then a full sync.",
+    **dict.fromkeys(
+        _MISSING, "Its history is gone: delete the pair and apply it again, which starts with a full sync."
+    ),
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant the service the right to create and describe this topic.",
     KafkaError.INVALID_CONFIG: "The broker refuses a topic setting; compare its version with the documented one.",
     KafkaError.POLICY_VIOLATION: "The broker's topic policy refuses the settings; ask its administrator.",
