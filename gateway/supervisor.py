@@ -77,6 +77,12 @@ def answers(address: str, deadline: float) -> bool:
         return False
 
 
+def pause_before_restart(plan: Plan, quick_ends: int) -> float:
+    """Seconds to wait when `quick_ends` children in a row have ended soon: doubled each time up to a limit, with a
+    quarter of jitter either way."""
+    return min(plan.backoff_limit, plan.backoff * 2**quick_ends) * random.uniform(0.75, 1.25)  # noqa: S311
+
+
 class Supervisor:
     """A thread. `on_restart(reason)` is called for every restart, from that thread."""
 
@@ -198,9 +204,8 @@ class Supervisor:
             self._back_off()
 
     def _back_off(self) -> None:
-        seconds = min(self._plan.backoff_limit, self._plan.backoff * 2**self._loop.quick_ends)
+        seconds = pause_before_restart(self._plan, self._loop.quick_ends)
         self._loop.quick_ends = min(self._loop.quick_ends + 1, 20)
-        seconds *= random.uniform(0.75, 1.25)  # noqa: S311  (jitter)
         self._sleep(seconds)
 
     def _end(self, current: Child) -> None:
