@@ -218,11 +218,11 @@ def _dtype(whole: dict[str, Any], named: dict[str, Any], namespace: str | None) 
 
 
 def _polars_reads(plain: Any) -> bool:
-    """Whether polars reads the plain schema: no map, no union of more than one type with null."""
+    """Whether polars reads the plain schema: no map or enum, no union of more than one type with null."""
     if isinstance(plain, list):
         return len(plain) <= 2 and "null" in plain and all(_polars_reads(branch) for branch in plain)
     if isinstance(plain, dict):
-        if plain["type"] == "map":
+        if plain["type"] in ("map", "enum"):
             return False
         if plain["type"] == "record":
             return all(_polars_reads(f["type"]) for f in plain["fields"])

@@ -18,6 +18,8 @@ from consumers.changes import (
 from consumers.decode import schema_id_of
 from consumers.errors import BadRecord, UnsupportedSchema
 from consumers.records import RawBatch, RawRecord, TopicPartition
+from consumers.schema import WriterSchema
+from schemas.registry import UnknownSchema
 from syncservice.compact import MASK, OFFSET, OP, compact
 from syncservice.plan import TablePlan
 from syncservice.targets.base import Batch, DeadLetter, ParkedKeys, TableBatch
@@ -131,15 +133,23 @@ def _letter(
 def _key_of(
     plan: TablePlan, record: RawRecord, records: Sequence[RawRecord], schemas: SchemaLookup
 ) -> str | None:
-    """The logical key of a record whose value is bad, read with the schema of a sound neighbour."""
-    for other in records:
+    """The logical key of a bad record: the same in whatever batch it comes (invariant of the parked keys)."""
+    try:
+        shape = KeyShape(_some_schema(plan, records, schemas), plan.source_key)
+        return key_texts(plan, shape.frame([record.key]))[0]
+    except (BadRecord, UnsupportedSchema, UnknownSchema, pl.exceptions.PolarsError, TypeError, OverflowError):
+        return None
+
+
+def _some_schema(plan: TablePlan, records: Sequence[RawRecord], schemas: SchemaLookup) -> WriterSchema:
+    """A schema of the batch, else the topic's newest."""
+    for record in records:
         try:
-            if other.value is not None:
-                shape = KeyShape(schemas(schema_id_of(other.value)), plan.source_key)
-                return key_texts(plan, shape.frame([record.key]))[0]
-        except (BadRecord, UnsupportedSchema, pl.exceptions.PolarsError, TypeError):
+            if record.value is not None:
+                return schemas(schema_id_of(record.value))
+        except BadRecord:
             continue
-    return None
+    return schemas.latest(plan.topic)
 
 
 def _position(record: RawRecord, schemas: SchemaLookup) -> SourcePosition | None:
