@@ -80,7 +80,7 @@ def answers(address: str, deadline: float) -> bool:
 def pause_before_restart(plan: Plan, quick_ends: int) -> float:
     """Seconds to wait when `quick_ends` children in a row have ended soon: doubled each time up to a limit, with a
     quarter of jitter either way."""
-    return min(plan.backoff_limit, plan.backoff * 2**quick_ends) * random.uniform(0.75, 1.25)  # noqa: S311
+    return min(plan.backoff_limit, plan.backoff * 2.0**quick_ends) * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 class Supervisor:

@@ -215,7 +215,7 @@ class Client:
             given = {"limit": str(size), "cursor": cursor, **filters}
             query = {name: value for name, value in given.items() if value is not None}
             page = self.request("GET", path, query=query)
-            yield from page["items"]
+            yield from page["items"][:left]
             left = None if left is None else left - len(page["items"])
             cursor = page.get("next_cursor")
             if cursor is None:
