@@ -56,7 +56,7 @@ class TopicAdmin:
     def __init__(
         self, bootstrap: str, config: Mapping[str, str] | None = None, timeout: float = 30.0
     ) -> None:
-        settings: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 3}
+        settings: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self._client = AdminClient({**settings, **(config or {})})
         self._timeout = timeout
 
@@ -159,10 +159,17 @@ class TopicAdmin:
             except KafkaException as error:
                 if _kafka_error(error).code() == ignore:
                     continue
-                raise _translated(topic, error) from error
+                raise self._translated(topic, error) from error
             except TimeoutError as error:
                 raise KafkaUnavailable(f"no answer about {topic} in {self._timeout:.0f} s") from error
         return results
+
+    def _translated(self, topic: str, error: KafkaException) -> KafkaUnavailable | TopicError:
+        cause = _kafka_error(error)
+        leaderless = cause.code() == KafkaError._NOENT  # no such topic, or a broker that is only starting
+        if cause.code() in _UNREACHABLE or (leaderless and topic in self._names()):
+            return _unavailable(error)
+        return TopicError(topic, cause)
 
 
 def _changes(topic: TopicSpec, current: Mapping[str, ConfigEntry]) -> ConfigResource | None:
@@ -176,11 +183,6 @@ def _changes(topic: TopicSpec, current: Mapping[str, ConfigEntry]) -> ConfigReso
 def _kafka_error(error: KafkaException) -> KafkaError:
     cause: KafkaError = error.args[0]
     return cause
-
-
-def _translated(topic: str, error: KafkaException) -> KafkaUnavailable | TopicError:
-    cause = _kafka_error(error)
-    return _unavailable(error) if cause.code() in _UNREACHABLE else TopicError(topic, cause)
 
 
 def _unavailable(error: KafkaException) -> KafkaUnavailable:
