@@ -31,7 +31,7 @@ _SETTINGS: dict[str, Any] = {
     "fetch.max.bytes": 64 * 1024 * 1024,
     "receive.message.max.bytes": 100_000_000,
     "queued.max.messages.kbytes": 65_536,
-    "log_level": 3,
+    "log_level": 2,
 }
 
 

@@ -58,17 +58,21 @@ class CatchUp:
         """Wait until all that was committed before this call is in Kafka; the topics' end offsets then."""
         self.report.phase(phase, self.rows_expected() if phase == "snapshot" else None)
         marker = self.emit_marker(MARKER)
-        shown, asked = 0, time.monotonic()
+        shown = 0 if phase == "snapshot" else self._rows()
+        asked = time.monotonic()
         while not (self._passed(marker) and self.snapshot_done()):
             self._go_on()
             time.sleep(POLL_SECONDS)
             if time.monotonic() - asked > 1:
                 asked = time.monotonic()
                 self.emit_marker(MARKER)
-                rows = sum(self.admin.end_offsets(self.topics).values())
+                rows = self._rows()
                 self.report.done(max(0, rows - shown))
                 shown = max(shown, rows)
         return self.admin.end_offsets(self.topics)
+
+    def _rows(self) -> int:
+        return sum(self.admin.end_offsets(self.topics).values())
 
     def _passed(self, marker: int) -> bool:
         committed = self.committed_lsn()

@@ -6,7 +6,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -20,14 +19,6 @@ BACKOFF_MAX = 30.0
 SOUND_AFTER = 60.0  # a group that ran so long starts its backoff anew
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """Why a group does not run."""
-
-    error: SyncError
-    attempts: int
-
-
 class GroupThread(threading.Thread):
     """Runs one apply group until it is stopped or halts."""
 
@@ -35,7 +26,7 @@ class GroupThread(threading.Thread):
         super().__init__(name=f"apply-{pair}", daemon=True)
         self.pair, self.topics = pair, tuple(topics)
         self.state: GroupState = "running"
-        self.trouble: Trouble | None = None
+        self.trouble: SyncError | None = None
         self._build = build
         self._stopping = threading.Event()
 
@@ -45,8 +36,7 @@ class GroupThread(threading.Thread):
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                self.state = "running"
-                self._build().run(self._stopping)
+                self._build().run(self._stopping, self._healthy)
             except SyncError as error:
                 attempts = 1 if time.monotonic() - began > SOUND_AFTER else attempts + 1
                 self._failed(error, attempts)
@@ -59,7 +49,7 @@ class GroupThread(threading.Thread):
         self.state = "stopped"
 
     def _failed(self, error: SyncError, attempts: int) -> None:
-        self.trouble = Trouble(error, attempts)
+        self.trouble = error
         log.warning(
             "apply group stopped",
             pair=self.pair,
@@ -75,9 +65,9 @@ class GroupThread(threading.Thread):
         delay = min(BACKOFF_MAX, 0.5 * 2 ** min(attempts, 8)) * random.uniform(0.7, 1.3)  # noqa: S311
         self._stopping.wait(delay)
 
-    def healthy(self) -> None:
-        """Called when a batch was applied: what was wrong is over."""
-        self.trouble = None
+    def _healthy(self) -> None:
+        """The group has claimed its partitions: what was wrong is over."""
+        self.state, self.trouble = "running", None
 
     def stop(self) -> None:
         """Ask it to stop; `join` waits."""
@@ -107,10 +97,10 @@ class PairRunner:
         """Topic → state of its group."""
         return {topic: group.state for group in self.groups for topic in group.topics}
 
-    def trouble(self) -> tuple[GroupState, Trouble] | None:
-        """The worst trouble: a halted group before a retrying one."""
+    def trouble(self) -> SyncError | None:
+        """What is wrong: of a halted group before a retrying one."""
         for state in ("halted", "retrying"):
             for group in self.groups:
                 if group.state == state and group.trouble is not None:
-                    return group.state, group.trouble
+                    return group.trouble
         return None

@@ -78,10 +78,15 @@ class ApplyGroup:
         self._guard = guard
         self._topics = [p.topic for p in self._plans] + ([guard.topic] if guard else [])
         self._claim: Claim | None = None
+        self._claimed: Callable[[], None] = lambda: None
         self._applying = threading.RLock()  # held while a batch is in the database
 
-    def run(self, stop: threading.Event) -> None:
-        """Apply until `stop` is set. Raises SyncError when it cannot go on; the caller runs it again."""
+    def run(self, stop: threading.Event, claimed: Callable[[], None] = lambda: None) -> None:
+        """Apply until `stop` is set; `claimed` is called with each claim that succeeds.
+
+        Raises SyncError when it cannot go on; the caller runs it again.
+        """
+        self._claimed = claimed
         with ThreadPoolExecutor(2, "read") as pool:
             source = self._open_source(self._take_over, self._give_up)
             try:
@@ -155,6 +160,7 @@ class ApplyGroup:
         with self._applying:
             self._claim = self._target.claim(self._topic_ids(self._topics), partitions)
             self._observer.claimed(self._claim)
+            self._claimed()
             return self._claim.next
 
     def _give_up(self) -> None:

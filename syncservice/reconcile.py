@@ -48,6 +48,7 @@ class Actual:
     topics: tuple[str, ...] = ()
     state: PairState = "new"
     failures: int = 0
+    fault: SyncError | None = None  # why the last round failed; None when it did not
     not_before: float = 0.0
     measured_at: float = 0.0
     ends: dict[str, int] = field(default_factory=dict)
@@ -111,13 +112,13 @@ class Reconciler:
     def _reconcile(self, pair: PairRecord, pairs: Sequence[PairRecord]) -> None:
         actual = self._actual.setdefault(pair.name, Actual())
         if pair.state == "preparing" and actual.state in ("halted", "retrying"):
-            actual.not_before, actual.failures = 0.0, 0  # someone resumed it
+            actual.not_before, actual.failures, actual.fault = 0.0, 0, None  # someone resumed it
             _stop(actual)
         if time.monotonic() < actual.not_before and pair.desired == "running":
             return self._report(pair, actual)
         try:
             self._step(pair, actual, pairs)
-            actual.failures = 0
+            actual.failures, actual.fault = 0, None
         except CatalogUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one pair's trouble must not stop the others
@@ -252,13 +253,11 @@ class Reconciler:
     def _report(self, pair: PairRecord, actual: Actual) -> None:
         """State and live status of a pair that runs, or should."""
         if actual.runner is not None:
-            trouble = actual.runner.trouble()
-            if trouble is None:
+            error = actual.fault or actual.runner.trouble()
+            if error is None:
                 self._set(pair, actual, "running", None)
             else:
-                error = trouble[1].error
-                self._record_error(pair, actual, error)
-                self._set(pair, actual, "halted" if trouble[0] == "halted" else "retrying", _reason(error))
+                self._trouble(pair, actual, error)
         if actual.stats is not None and actual.runner is not None:
             status = actual.stats.report(self._ends(actual), actual.runner.states())
             keeper = self._keepers.get(pair.spec.source)
@@ -293,20 +292,18 @@ class Reconciler:
         fault = as_sync_error(error)
         if fault.code == "internal":
             log.exception("reconcile failed", pair=pair.name)
-        actual.failures += 1
+        actual.failures, actual.fault = actual.failures + 1, fault
         actual.not_before = time.monotonic() + min(BACKOFF_MAX, 2.0 ** min(actual.failures, 6))
-        self._record_error(pair, actual, fault)
-        state: PairState = (
-            "deleting" if pair.desired == "deleted" else "halted" if fault.retry != "timed" else "retrying"
-        )
-        self._set(pair, actual, state, _reason(fault))
+        self._trouble(pair, actual, fault)
 
-    def _record_error(self, pair: PairRecord, actual: Actual, error: SyncError) -> None:
-        """Into the error log, once a change of state."""
+    def _trouble(self, pair: PairRecord, actual: Actual, error: SyncError) -> None:
+        """Show what is wrong; into the error log once a change of state."""
         if actual.state not in ("halted", "retrying"):
             self._kit.catalog.record_error(
                 pair.name, None, error.code, error.message, error.remedy, error.retry
             )
+        state: PairState = "halted" if error.retry != "timed" else "retrying"
+        self._set(pair, actual, "deleting" if pair.desired == "deleted" else state, _reason(error))
 
     def _set(self, pair: PairRecord, actual: Actual, state: PairState, reason: str | None) -> None:
         if (pair.state, pair.reason) != (state, reason):

@@ -16,6 +16,7 @@ from syncservice.targets.base import Applied, Batch, Claim
 
 SAMPLES = 1000
 WINDOW_SECONDS = 10.0
+LATENCY_SECONDS = 60.0
 
 
 @dataclass
@@ -29,7 +30,7 @@ class TableStats:
     next_offset: int | None = None
     applied_at: float | None = None
     source_ms: int | None = None
-    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    latencies: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     recent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def add(self, now: float, records: int, source_ms: int | None) -> None:
@@ -39,7 +40,11 @@ class TableStats:
         self.recent.append((now, records))
         if source_ms is not None:
             self.source_ms = source_ms
-            self.latencies_ms.append(max(0.0, now * 1000 - source_ms))
+            self.latencies.append((now, max(0.0, now * 1000 - source_ms)))
+
+    def latencies_ms(self, now: float) -> list[float]:
+        """Source commit → applied of the batches of the last LATENCY_SECONDS, in milliseconds."""
+        return [ms for at, ms in self.latencies if at > now - LATENCY_SECONDS]
 
     def rate(self, now: float) -> float:
         """Records a second over the last WINDOW_SECONDS."""
@@ -95,7 +100,7 @@ class PairStats:
             tables = [
                 self._table(s, ends.get(t), states.get(t, "stopped"), now) for t, s in self._by_topic.items()
             ]
-            latencies = [ms for s in self._by_topic.values() for ms in s.latencies_ms]
+            latencies = [ms for s in self._by_topic.values() for ms in s.latencies_ms(now)]
         lags = [t["lag_seconds"] for t in tables if t["lag_seconds"] is not None]
         return {
             "tables": tables,
@@ -131,8 +136,8 @@ class PairStats:
             "source_ts": stats.source_ms,
             "offset": stats.next_offset,
             "end_offset": end,
-            "latency_p50_ms": percentile(stats.latencies_ms, 0.5),
-            "latency_p99_ms": percentile(stats.latencies_ms, 0.99),
+            "latency_p50_ms": percentile(stats.latencies_ms(now), 0.5),
+            "latency_p99_ms": percentile(stats.latencies_ms(now), 0.99),
             "dead_letters": stats.dead_letters,
             "parked_keys": stats.parked_keys,
         }

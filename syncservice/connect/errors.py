@@ -46,7 +46,9 @@ class ConnectError(ConnectFailure):
 
 
 class ConnectorMissing(ConnectError):
-    """There is no connector, or no plugin, of that name."""
+    """There is no connector, or no plugin, of that name; or Connect is still starting."""
+
+    retry = "timed"
 
     def __init__(self, message: str) -> None:
         super().__init__(
