@@ -123,9 +123,12 @@ class TopicAdmin:
 
     def _names(self) -> list[str]:
         try:
-            return list(self._client.list_topics(timeout=self._timeout).topics)
+            found = self._client.list_topics(timeout=self._timeout).topics
         except KafkaException as error:
             raise _unavailable(error) from error
+        return [
+            name for name, topic in found.items() if topic.error is None or topic.error.code() not in _MISSING
+        ]
 
     def _create(self, topics: list[TopicSpec]) -> None:
         if topics:

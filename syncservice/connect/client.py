@@ -148,12 +148,19 @@ class ConnectClient:
                 on=_Busy, attempts=None, timeout=self._patience, wait_max=2.0
             ):
                 with attempt:
-                    return self._once(method, path, request)
+                    return self._sure(method, path, request)
         except _Busy as error:
             raise ConnectUnavailable(
                 f"Kafka Connect stayed busy for {self._patience:.0f} s: {error}"
             ) from error
         raise AssertionError("unreachable: a retry context returns or raises")
+
+    def _sure(self, method: str, path: str, request: Mapping[str, Any]) -> Any:
+        try:
+            return self._once(method, path, request)
+        except ConnectorMissing:
+            self._require_started()
+            return self._once(method, path, request)
 
     def _once(self, method: str, path: str, request: Mapping[str, Any]) -> Any:
         try:
@@ -163,6 +170,15 @@ class ConnectClient:
         if response.is_success:
             return response.json() if response.content else None
         raise _refusal(response)
+
+    def _require_started(self) -> None:
+        """A worker that is starting knows no connector yet: what it calls missing may exist."""
+        try:
+            response = self._http.get("/health")
+        except httpx.HTTPError as error:
+            raise ConnectUnavailable(f"Kafka Connect does not answer: {type(error).__name__}") from error
+        if not response.is_success and response.status_code != 404:  # before 3.9 there is no such path
+            raise ConnectUnavailable("Kafka Connect is still starting")
 
 
 def _refusal(response: httpx.Response) -> Exception:

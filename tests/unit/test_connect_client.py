@@ -24,7 +24,8 @@ def no_waiting() -> Iterator[None]:
 
 @pytest.fixture
 def http() -> Iterator[respx.MockRouter]:
-    with respx.mock(base_url=URL) as router:
+    with respx.mock(base_url=URL, assert_all_called=False) as router:
+        router.get("/health").respond(200, json={"status": "healthy"})
         yield router
 
 
@@ -130,3 +131,18 @@ def test_the_other_verbs(http: respx.MockRouter, client: ConnectClient) -> None:
     client.restart("x")
     assert b'"initial_state":"STOPPED"' in created.calls.last.request.content
     assert restarted.calls.last.request.url.params["onlyFailed"] == "true"
+
+
+@pytest.mark.parametrize("health", [httpx.Response(503), httpx.ConnectError("refused")])
+def test_what_a_starting_worker_calls_missing_may_exist(
+    http: respx.MockRouter, client: ConnectClient, health: httpx.Response | Exception
+) -> None:
+    http.get("/connectors/x/config").mock(return_value=missing())
+    http.get("/health").mock(side_effect=[health])
+    with pytest.raises(ConnectUnavailable):
+        client.config("x")
+
+
+def test_a_worker_that_has_just_started_is_asked_again(http: respx.MockRouter, client: ConnectClient) -> None:
+    http.get("/connectors/x/config").side_effect = [missing(), httpx.Response(200, json={"a": "b"})]
+    assert client.config("x") == {"a": "b"}
