@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from terrafusion.cli import connectors, keys, manifests, operations, serve, stack, status, sync
-from terrafusion.cli.demo import demo
+from terrafusion.cli import connectors, demo, keys, manifests, operations, serve, stack, status, sync
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,7 +26,7 @@ app.command()(sync.verify)
 app.add_typer(operations.app, name="operations")
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(keys.app, name="keys")
-app.command()(demo)
+app.command()(demo.demo)
 
 
 @app.callback()
