@@ -14,6 +14,7 @@ from terrafusion.cli.output import cell, console
 
 Json = dict[str, Any]
 LONGEST_VALUE = 60
+_ONE_SIDED = {"missing": ("present", "absent"), "extra": ("absent", "present")}
 
 
 def print_verification(result: Json) -> None:
@@ -39,9 +40,14 @@ def _rows(tables: Sequence[Json]) -> Iterator[list[Text]]:
         for difference in table.get("differences") or []:
             key = ", ".join(f"{name}={_short(value)}" for name, value in difference["key"].items())
             start = [cell(table["table"]), Text(key), cell(difference["kind"])]
+            if difference["kind"] in _ONE_SIDED:
+                yield [
+                    *start,
+                    Text(""),
+                    *(Text(word, style="dim") for word in _ONE_SIDED[difference["kind"]]),
+                ]
+                continue
             columns: Json = difference.get("columns") or {}
-            if not columns:
-                yield [*start, *(Text("") for _ in range(3))]
             for column, (source, target) in columns.items():
                 yield [*start, Text(column), Text(_short(source)), Text(_short(target))]
                 start = [Text(""), Text(""), Text("")]

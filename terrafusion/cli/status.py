@@ -14,7 +14,7 @@ from rich.text import Text
 
 from terrafusion.cli import output
 from terrafusion.cli.connection import Key, Server, connected
-from terrafusion.cli.output import Output, OutputOption, cell, console, say, seconds
+from terrafusion.cli.output import Output, OutputOption, cell, console, seconds
 from terrafusion.client import Client
 
 Json = dict[str, Any]
@@ -85,7 +85,9 @@ def _picture(client: Client, pair: str | None) -> RenderableType:
         return _one(client.status(pair))
     statuses = _all(client)
     if not statuses:
-        say("No sync pair yet. Describe one in a manifest, then: terrafusion apply -f FILE")
+        return Text(
+            "No sync pair yet. Describe one in a manifest, then: terrafusion apply -f FILE", style="dim"
+        )
     return Group(_table(PAIR_COLUMNS, [_pair_row(item) for item in statuses]), *_stale_note(statuses))
 
 

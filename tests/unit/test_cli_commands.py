@@ -172,7 +172,7 @@ def test_empty_lists_teach_the_next_step(gateway: respx.Router) -> None:
     for command in (("get", "systems"), ("get", "pairs"), ("status",)):
         result = run(*command)
         assert result.exit_code == 0
-        assert "terrafusion apply -f" in result.stderr
+        assert "terrafusion apply -f" in result.output
     assert "terrafusion sync full PAIR" in run("operations", "list").stderr
 
 
@@ -284,7 +284,7 @@ def test_verify_names_the_row_and_both_values_and_exits_with_1(gateway: respx.Ro
     assert result.exit_code == 1
     assert re.search(r"cama.parcels\s+parcel_number=A-17\s+different\s+owner\s+Ödön\s+x", result.stdout)
     assert re.search(r"note\s+NULL\s+y", result.stdout)
-    assert re.search(r"cama.parcels\s+parcel_number=A-18\s+missing", result.stdout)
+    assert re.search(r"cama.parcels\s+parcel_number=A-18\s+missing\s+present\s+absent", result.stdout)
     shown = run("verify", "pacs-to-cama", "-o", "json")
     assert (shown.exit_code, json.loads(shown.stdout)["result"]["equal"]) == (1, False)
 
