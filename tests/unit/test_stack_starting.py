@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,13 @@ from terrafusion.stack.stopping import Stop
 
 SLEEP = "import time; time.sleep(60)"
 DIE = "print('line 1'); print('the reason', flush=True); raise SystemExit(3)"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody holds at this moment; all are held at once, so that they differ."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
 
 
 @dataclass
@@ -74,7 +83,7 @@ class Program:
 def site(tmp_path: Path) -> Iterator[Site]:
     home = Home(tmp_path / "state")
     home.make_folders()
-    site = Site(home, Ports(0, {name: 40000 + number for number, name in enumerate(DEFAULTS)}))
+    site = Site(home, Ports(0, dict(zip(DEFAULTS, free_ports(len(DEFAULTS)), strict=True))))
     yield site
     for name in NAMES:
         record = processes.load(home.run, name)
