@@ -10,19 +10,20 @@ from apiflask import APIFlask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from catalog.errors import CatalogUnavailable
 from gateway import bootstrap, logs
 from gateway.config import Settings
 from gateway.context import Parts
 
+PATIENCE_S = 10.0  # for the catalog, before the gateway serves without it
 GRACE_S = 35  # more than the supervisor's grace for SyncService, less than the stack's patience
 
 
 class Gateway(BaseApplication):  # type: ignore[misc]
     """Gunicorn, configured by code alone."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, is_prepared: bool) -> None:
         self._settings = settings
+        self._is_prepared = is_prepared
         self._parts: Parts | None = None
         super().__init__()
 
@@ -46,6 +47,8 @@ class Gateway(BaseApplication):  # type: ignore[misc]
     def load(self) -> APIFlask:
         """In the worker: build the app and start to supervise."""
         app, self._parts = bootstrap.build(self._settings)
+        if not self._is_prepared:
+            bootstrap.prepare_later(self._settings)
         if self._parts.supervisor is not None:
             self._parts.supervisor.start()
         return app
@@ -65,16 +68,16 @@ def main() -> int:
     log = structlog.get_logger("gateway")
     try:
         settings = Settings()
-        bootstrap.wait_for_catalog(settings)
+        is_prepared = bootstrap.prepared(settings, PATIENCE_S)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         sys.stderr.write(f"The gateway's environment is not right: {wrong}\n")
         return 1
-    except (CatalogUnavailable, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.stderr.write(f"The gateway cannot start: {error}\n")
         return 1
     log.info("gateway starts", address=f"http://{settings.gateway_host}:{settings.gateway_port}")
-    Gateway(settings).run()
+    Gateway(settings, is_prepared=is_prepared).run()
     return 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -21,6 +23,7 @@ from gateway.service_state import ServiceState
 from gateway.supervisor import Plan, Supervisor
 
 _log = structlog.get_logger("gateway")
+RETRY_S = 1.0
 RESTART_REMEDY = "Nothing, if it stays the only one; else read logs/syncservice.log in the state folder."
 
 
@@ -74,16 +77,24 @@ def _noting(catalog: Catalog) -> Callable[[str], None]:
     return note
 
 
-def wait_for_catalog(settings: Settings, seconds: float = 30.0) -> None:
-    """Prepare, patiently: the control database may still be starting. Raises what `prepare` raises at the end."""
+def prepared(settings: Settings, seconds: float) -> bool:
+    """Prepare, for as long as `seconds` if the catalog is down. False when it still is: then the gateway serves all
+    the same, says so, and goes on trying. Raises ValueError and OSError as `prepare` does."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             prepare(settings)
         except CatalogUnavailable as error:
-            if time.monotonic() > deadline:
-                raise
             _log.warning("waiting for the catalog", error=str(error))
-            time.sleep(1.0)
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(RETRY_S)
         else:
-            return
+            return True
+
+
+def prepare_later(settings: Settings) -> threading.Thread:
+    """Go on trying to prepare, in a thread of its own."""
+    thread = threading.Thread(target=prepared, args=(settings, math.inf), name="prepare", daemon=True)
+    thread.start()
+    return thread

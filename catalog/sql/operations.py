@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.functions import coalesce, now
@@ -76,9 +76,8 @@ class Operations:
 
     def last_operations(self) -> dict[str, OperationRecord]:
         """The newest operation of each pair that has one, by pair."""
-        query = (
-            select(_Operation).distinct(_Operation.pair).order_by(_Operation.pair, _Operation.number.desc())
-        )
+        newest = select(func.max(_Operation.number)).group_by(_Operation.pair)
+        query = select(_Operation).where(_Operation.number.in_(newest))
         with self._db.transaction() as session:
             return {row.pair: _operation(row) for row in session.scalars(query)}
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.errors import InvalidSchemaName, UndefinedTable
 from psycopg.types.json import set_json_dumps
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
@@ -70,6 +71,10 @@ def answered() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         raise CatalogUnavailable(f"The catalog does not answer ({_first_line(error)}); {_REMEDY}.") from error
     except DBAPIError as error:
+        if isinstance(error.orig, UndefinedTable | InvalidSchemaName):
+            raise CatalogUnavailable(
+                "The catalog has no tables yet: it is being migrated; try again."
+            ) from None
         if not error.connection_invalidated:
             raise
         raise CatalogUnavailable(f"The catalog broke off ({_first_line(error)}); {_REMEDY}.") from error

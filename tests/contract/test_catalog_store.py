@@ -394,6 +394,40 @@ def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:
             catalog.migrate()
 
 
+def test_a_database_without_tables_is_unavailable_until_it_is_migrated(postgres_dsn: str) -> None:
+    import psycopg
+
+    with psycopg.connect(f"{postgres_dsn}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bare")
+    with Catalog(f"{postgres_dsn}/bare") as catalog:
+        with pytest.raises(CatalogUnavailable, match="migrated"):
+            catalog.systems()
+        catalog.migrate()
+        catalog.migrate()
+        assert catalog.systems() == []
+
+
+def test_the_models_and_the_migrations_agree(postgres_dsn: str, migrated: Catalog) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    from catalog.models import SCHEMA, Base
+
+    migrated.ping()
+    engine = create_engine(f"{postgres_dsn}/postgres".replace("postgresql:", "postgresql+psycopg:"))
+    options = {
+        "include_schemas": True,
+        "version_table": "schema_version",
+        "version_table_schema": SCHEMA,
+        "include_name": lambda name, kind, _: kind != "schema" or name == SCHEMA,
+    }
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
 def test_the_twin_can_be_down_too() -> None:
     twin = MemoryCatalog()
     twin.unavailable = True
