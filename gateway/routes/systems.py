@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, request
 
 from catalog.documents import etag, system_document
 from catalog.requests import system_of
@@ -46,7 +46,7 @@ def get_system(name: str) -> Response:
 def put_system(name: str) -> Response:
     """Idempotent; the body is the manifest. If-Match and If-None-Match are honoured (412)."""
     system_of(name, json_body())
-    return forward_body()
+    return forward(content=request.get_data())
 
 
 @endpoint(systems, "DELETE", "/<name>", summary="Delete a system", status=204)
@@ -61,10 +61,3 @@ def check_system(name: str) -> Response:
     """What is missing for its pairs (rights, settings, identity), each with the statement that mends it."""
     system_named(name)
     return forward()
-
-
-def forward_body() -> Response:
-    """Forward the request with its body as it came."""
-    from flask import request
-
-    return forward(content=request.get_data())

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from catalog.manifest import ManifestProblem, SyncPairSpec, SystemSpec
 from catalog.memory import MemoryCatalog
@@ -275,9 +276,10 @@ def test_failures_of_the_engine_become_problems(
     with_pair: Service, failure: Exception, status: int, code: str
 ) -> None:
     with_pair.engine.failure = failure
-    answer = with_pair.client.post(
-        "/api/v1/sync-pairs/pacs-to-cama/validate", headers={"X-Trace-Id": "trace-0001"}
-    )
+    with capture_logs():
+        answer = with_pair.client.post(
+            "/api/v1/sync-pairs/pacs-to-cama/validate", headers={"X-Trace-Id": "trace-0001"}
+        )
     body = problem(answer, status)
     assert (body["code"], body["trace_id"]) == (code, "trace-0001")
     assert "hunter2" not in answer.text
