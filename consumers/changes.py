@@ -18,6 +18,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol
 
 import polars as pl
@@ -99,17 +100,19 @@ class KeyShape:
 
     def _row(self, key: bytes | None) -> list[Any]:
         try:
-            parsed = json.loads(key or b"")
+            parsed = json.loads(key or b"", parse_float=Decimal)
             return [self._value(column, parsed[column.name]) for column in self.columns]
         except (ValueError, KeyError, TypeError) as error:
             raise BadRecord("bad_key", f"the key {key!r} does not hold {self._names()}: {error!r}") from error
 
     def _value(self, column: Column, value: Any) -> Any:
+        if value is None or isinstance(value, bool) != isinstance(column.dtype, pl.Boolean):
+            raise TypeError(f"{column.name} is {value!r}")
         if isinstance(column.dtype, pl.Binary):
             return base64.b64decode(value, validate=True)
         if isinstance(column.dtype, pl.String) and not isinstance(value, str):
             return str(value)
-        return value
+        return float(value) if isinstance(value, Decimal) else value
 
     def _names(self) -> str:
         return ", ".join(c.name for c in self.columns)
