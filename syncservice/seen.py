@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from syncservice.compact import OP
@@ -23,7 +24,8 @@ class SeenKeys:
 
     def mark(self, changes: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
         """Turn the `@op` of whole upserts with new keys from "u" into "n", and remember all keys."""
-        hashes = changes.select(list(key)).hash_rows(seed=0).to_numpy()
+        keys = changes.select(list(key)).cast({cs.integer(): pl.Int64, cs.float(): pl.Float64})
+        hashes = keys.hash_rows(seed=0).to_numpy()  # of one width: -1 as Int32 has another hash than as Int64
         fresh = ~self._seen(hashes)
         self._add(np.sort(hashes))
         new = pl.Series(fresh) & (changes[OP] == "u") & (changes["@mask"] == "")
