@@ -13,8 +13,11 @@ KEYS = st.tuples(st.integers(0, 60), st.sampled_from(["", "ä", "b"]))
 BATCHES = st.lists(st.lists(KEYS, min_size=1, max_size=12, unique=True), max_size=15)
 
 
+WIDE = pl.Int64()
+
+
 def frame(
-    keys: list[tuple[int, str]], op: str = "u", mask: str = "", dtype: pl.DataType = pl.Int64()
+    keys: list[tuple[int, str]], op: str = "u", mask: str = "", dtype: pl.DataType = WIDE
 ) -> pl.DataFrame:
     return pl.DataFrame(
         {"n": pl.Series([k[0] for k in keys], dtype=dtype), "t": [k[1] for k in keys], OP: op, MASK: mask}
