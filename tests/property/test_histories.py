@@ -87,12 +87,31 @@ class Watch:
                 self._stop.set()
 
 
+class Rebalanced:
+    """A source whose group is rebalanced inside some polls, as Kafka's consumers are."""
+
+    def __init__(
+        self, inner: CutSource, script: Iterator[bool], revoke: Callable[[], None], assign: Callable[[], None]
+    ) -> None:
+        self._inner, self._script, self._revoke, self._assign = inner, script, revoke, assign
+        self.seek, self.close = inner.seek, inner.close
+
+    def poll(self, timeout: float, max_records: int) -> RawBatch | None:
+        """See EventSource.poll."""
+        if next(self._script, False):
+            self._revoke()
+            self._assign()
+        return self._inner.poll(timeout, max_records)
+
+
 class Group:
     """Starts apply groups over one history and one database, each over sessions of its own."""
 
-    def __init__(self, history: History, found: MemoryDatabase, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, history: History, found: MemoryDatabase, sizes: Sequence[int], rebalances: Iterator[bool]
+    ) -> None:
         self._history, self.database, self._sizes = history, found, itertools.cycle(sizes)
-        self.revoke: Callable[[], None] = lambda: None
+        self._rebalances = rebalances
 
     def run(self, target: MemoryTarget, batches: int | None = None) -> None:
         """One life of a group: to the end of the logs, or for so many batches."""
@@ -106,8 +125,12 @@ class Group:
             on_assign: Callable[[Sequence[TopicPartition]], Positions], on_revoke: Callable[[], None]
         ) -> EventSource:
             source = CutSource(self._history.records, lambda: next(self._sizes), idle)
-            source.seek(on_assign(list(self._history.records)))
-            return source
+
+            def assign() -> None:
+                source.seek(on_assign(list(self._history.records)))
+
+            assign()
+            return Rebalanced(source, self._rebalances, on_revoke, assign)
 
         ApplyGroup(PLANS, open_source, target, SCHEMAS, lambda _: TOPIC_IDS, Watch(stop, batches)).run(stop)
 
@@ -138,12 +161,12 @@ class FaultyTarget(MemoryTarget):
         return super().apply(claim, batch, confirm)
 
 
-@given(histories(JUNK, most=25), SIZES, FAULTS)
+@given(histories(JUNK, most=25), SIZES, FAULTS, st.lists(st.booleans(), max_size=10))
 def test_case_35_crashes_and_rivals_lose_and_double_nothing(
-    history: History, sizes: list[int], faults: list[str]
+    history: History, sizes: list[int], faults: list[str], rebalances: list[bool]
 ) -> None:
     found, script = database(), iter(faults)
-    group = Group(history, found, sizes)
+    group = Group(history, found, sizes, iter(rebalances))
     for _ in range(len(faults) + 1):
         try:
             group.run(FaultyTarget(group, script))

@@ -24,6 +24,7 @@ from tests.histories import PARCEL, PLANS, SCHEMAS, TOPIC_IDS, database
 from tests.records import CutSource, Log, Row
 
 PARTITION = TopicPartition(PARCEL.topic, 0)
+pytestmark = pytest.mark.timeout(60)
 
 
 def parcel(number: int, name: str | None = None, area: int = 1) -> Row:
