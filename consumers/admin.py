@@ -170,7 +170,7 @@ class TopicAdmin:
     def _translated(self, topic: str, error: KafkaException) -> KafkaUnavailable | TopicError:
         cause = _kafka_error(error)
         leaderless = cause.code() == KafkaError._NOENT  # no such topic, or a broker that is only starting
-        if cause.code() in _UNREACHABLE or (leaderless and topic in self._names()):
+        if cause.code() in _UNREACHABLE or cause.retriable() or (leaderless and topic in self._names()):
             return _unavailable(error)
         return TopicError(topic, cause)
 

@@ -17,6 +17,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
@@ -25,9 +26,9 @@ import polars as pl
 
 from consumers.decode import decode, decode_event, decode_rows, schema_id_of
 from consumers.errors import BadRecord, UnsupportedSchema
-from consumers.logical import typed, unreadable
-from consumers.records import RawRecord
-from consumers.schema import Column, WriterSchema
+from consumers.logical import in_range, typed, unreadable
+from consumers.records import RawRecord, Records
+from consumers.schema import HEADER_BYTES, Column, WriterSchema
 
 OFFSET, OP, UNAVAILABLE = "@offset", "@op", "@unavailable:"
 
@@ -92,11 +93,17 @@ class KeyShape:
     def frame(self, keys: Sequence[bytes | None]) -> pl.DataFrame:
         """Typed key columns, a row a key. Raises BadRecord when one does not fit."""
         rows = [self._row(key) for key in keys]
-        data = [
-            pl.Series(c.name, [row[i] for row in rows], dtype=c.dtype, strict=True)
-            for i, c in enumerate(self.columns)
-        ]
-        return pl.DataFrame(data).select(typed(c, pl.col(c.name)) for c in self.columns)
+        try:
+            data = [
+                pl.Series(c.name, [row[i] for row in rows], dtype=c.dtype, strict=True)
+                for i, c in enumerate(self.columns)
+            ]
+            return pl.DataFrame(data).select(typed(c, pl.col(c.name)) for c in self.columns)
+        except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+            reason = str(error).splitlines()[0]
+            raise BadRecord(
+                "bad_key", f"the key {keys[0]!r} does not fit {self._names()}: {reason}"
+            ) from error
 
     def _row(self, key: bytes | None) -> list[Any]:
         try:
@@ -124,34 +131,43 @@ def read_changes(topic: str, records: Sequence[RawRecord], wanted: Wanted, schem
     Raises UnsupportedSchema, and whatever `schemas` raises when the registry cannot answer: then no record is
     at fault.
     """
-    by_schema: dict[int, list[RawRecord]] = {}
-    tombstones: list[RawRecord] = []
     bad: list[Bad] = []
-    for record in records:
-        if record.value is None:
-            tombstones.append(record)
+    groups, tombstones = _by_schema(Records.of(records), bad)
+    frames = [_upserts_and_deletes(group, wanted, schemas(id_), bad) for id_, group in groups.items()]
+    if tombstones:
+        schema = schemas(next(reversed(groups))) if groups else schemas.latest(topic)
+        frames.append(_keys(tombstones, KeyShape(schema, wanted.key), bad))
+    return Changes(_joined(frames), bad, newest_position(records, schemas))
+
+
+def _by_schema(records: Records, bad: list[Bad]) -> tuple[dict[int, Records], Records]:
+    """The records of each schema id, and the tombstones. Most batches are one group, found without a loop."""
+    if (
+        records
+        and None not in records.values
+        and len({value[:HEADER_BYTES] for value in records.values if value}) == 1
+    ):
+        with suppress(BadRecord):
+            return {schema_id_of(records.values[0] or b""): records}, Records([], [], [])
+    groups: dict[int, list[int]] = {}
+    tombstones: list[int] = []
+    for index, value in enumerate(records.values):
+        if value is None:
+            tombstones.append(index)
             continue
         try:
-            by_schema.setdefault(schema_id_of(record.value), []).append(record)
+            groups.setdefault(schema_id_of(value), []).append(index)
         except BadRecord as error:
-            bad.append(Bad(record, error))
-    frames: list[pl.DataFrame] = []
-    for schema_id, group in by_schema.items():
-        frames.append(_upserts_and_deletes(group, wanted, schemas(schema_id), bad))
-    if tombstones:
-        schema = schemas(next(reversed(by_schema))) if by_schema else schemas.latest(topic)
-        frames.append(_keys(tombstones, KeyShape(schema, wanted.key), bad))
-    frame = (
-        frames[0]
-        if len(frames) == 1
-        else pl.concat(frames, how="diagonal_relaxed")
-        if frames
-        else pl.DataFrame()
-    )
-    if len(frames) > 1:
-        flags = [pl.col(c).fill_null(False) for c in frame.columns if c.startswith(UNAVAILABLE)]
-        frame = frame.sort(OFFSET).with_columns(flags)
-    return Changes(frame, bad, newest_position(records, schemas))
+            bad.append(Bad(records[index], error))
+    return {id_: records.take(found) for id_, found in groups.items()}, records.take(tombstones)
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """One frame in offset order; rows of a frame that had nothing unavailable get false flags."""
+    if len(frames) <= 1:
+        return frames[0] if frames else pl.DataFrame()
+    frame = pl.concat(frames, how="diagonal_relaxed").sort(OFFSET)
+    return frame.with_columns(pl.col(c).fill_null(False) for c in frame.columns if c.startswith(UNAVAILABLE))
 
 
 def newest_position(records: Sequence[RawRecord], schemas: SchemaLookup) -> SourcePosition | None:
@@ -177,56 +193,61 @@ def source_position(value: bytes, schema: WriterSchema) -> SourcePosition:
 
 
 def _upserts_and_deletes(
-    group: list[RawRecord], wanted: Wanted, schema: WriterSchema, bad: list[Bad]
+    group: Records, wanted: Wanted, schema: WriterSchema, bad: list[Bad]
 ) -> pl.DataFrame:
     columns = [_readable(schema, name) for name in wanted.columns]
-    good, envelope = _whole(*_decoded(group, schema, bad), bad)
-    offsets = pl.Series(OFFSET, [record.offset for record in good], dtype=pl.Int64)
+    good, envelope = _decoded(group, schema, bad)
+    good, envelope = _without(good, envelope, _SOUND, bad, "unexpected_op", "an event that is no row")
     frame = envelope.select(
-        offsets,
+        pl.Series(OFFSET, good.offsets, dtype=pl.Int64),
         pl.when(pl.col("op") == "d").then(pl.lit("d")).otherwise(pl.lit("u")).alias(OP),
         *(pl.col("after").struct.field(c.name) for c in columns),
     )
+    for column in columns:
+        if (test := in_range(column, pl.col(column.name))) is not None:
+            what = f"the value of {column.name} is infinite or outside what {column.semantic} can hold"
+            good, frame = _without(good, frame, test, bad, "out_of_range", what)
     frame = _flag_unavailable(frame, columns, wanted.placeholder)
     frame = frame.with_columns(typed(c, pl.col(c.name)) for c in columns)
-    if "d" not in frame[OP]:
+    if not (frame[OP] == "d").any():
         return frame
-    deletes = [record for record, op in zip(good, frame[OP], strict=True) if op == "d"]
+    deletes = good.take((frame[OP] == "d").arg_true().to_list())
     keys = _keys(deletes, KeyShape(schema, wanted.key), bad)
-    flags = [pl.col(c).fill_null(False) for c in frame.columns if c.startswith(UNAVAILABLE)]
-    kept = frame.filter(pl.col(OP) == "u")
-    return pl.concat([kept, keys], how="diagonal").sort(OFFSET).with_columns(flags)
+    return _joined([frame.filter(pl.col(OP) == "u"), keys])
 
 
-def _decoded(
-    group: list[RawRecord], schema: WriterSchema, bad: list[Bad]
-) -> tuple[list[RawRecord], pl.DataFrame]:
+_SOUND = (pl.col("op") == "d") | (pl.col("op").is_in(["c", "u", "r"]) & pl.col("after").is_not_null())
+
+
+def _without(
+    records: Records, frame: pl.DataFrame, sound: pl.Expr, bad: list[Bad], code: str, reason: str
+) -> tuple[Records, pl.DataFrame]:
+    """Without the rows for which `sound` is false: those go to `bad`."""
+    fine = frame.select(sound.fill_null(True).alias("fine"))["fine"]
+    if fine.all():
+        return records, frame
+    bad.extend(Bad(records[i], BadRecord(code, reason)) for i in (~fine).arg_true())
+    return records.take(fine.arg_true().to_list()), frame.filter(fine)
+
+
+def _decoded(group: Records, schema: WriterSchema, bad: list[Bad]) -> tuple[Records, pl.DataFrame]:
     """The records that decode, and their envelopes; the others go to `bad`."""
     try:
-        return group, decode([r.value for r in group if r.value is not None], schema)
+        return group, decode(_values(group), schema)
     except BadRecord:
-        good: list[RawRecord] = []
-        for record in group:
+        good: list[int] = []
+        for index, value in enumerate(_values(group)):
             try:
-                decode_event(record.value or b"", schema)
-                good.append(record)
+                decode_event(value, schema)
+                good.append(index)
             except BadRecord as error:
-                bad.append(Bad(record, error))
-        return good, decode_rows([r.value for r in good if r.value is not None], schema)
+                bad.append(Bad(group[index], error))
+        sound = group.take(good)
+        return sound, decode_rows(_values(sound), schema)
 
 
-def _whole(
-    records: list[RawRecord], envelope: pl.DataFrame, bad: list[Bad]
-) -> tuple[list[RawRecord], pl.DataFrame]:
-    """Without the events that are neither an upsert with `after` nor a delete."""
-    op, after = pl.col("op"), pl.col("after")
-    fine = envelope.select((op == "d") | (op.is_in(["c", "u", "r"]) & after.is_not_null()))["op"]
-    if fine.all():
-        return records, envelope
-    for record, one, ok in zip(records, envelope["op"], fine, strict=True):
-        if not ok:
-            bad.append(Bad(record, BadRecord("unexpected_op", f"an event with op {one!r} and no row")))
-    return [r for r, ok in zip(records, fine, strict=True) if ok], envelope.filter(fine)
+def _values(records: Records) -> list[bytes]:
+    return [value for value in records.values if value is not None]
 
 
 def _readable(schema: WriterSchema, name: str) -> Column:
@@ -241,47 +262,37 @@ def _readable(schema: WriterSchema, name: str) -> Column:
     return column
 
 
-def _keys(records: list[RawRecord], shape: KeyShape, bad: list[Bad]) -> pl.DataFrame:
+def _keys(records: Records, shape: KeyShape, bad: list[Bad]) -> pl.DataFrame:
     """Deletes as a frame: offset, op and key columns."""
     try:
-        keys = shape.frame([record.key for record in records])
-    except (BadRecord, pl.exceptions.PolarsError, TypeError, OverflowError):
-        good: list[RawRecord] = []
-        for record in records:
+        keys = shape.frame(records.keys)
+    except BadRecord:
+        good: list[int] = []
+        for index, key in enumerate(records.keys):
             try:
-                shape.frame([record.key])
-                good.append(record)
-            except (BadRecord, pl.exceptions.PolarsError, TypeError, OverflowError) as error:
-                cause = (
-                    error
-                    if isinstance(error, BadRecord)
-                    else BadRecord(
-                        "bad_key", f"the key {record.key!r} does not fit: {str(error).splitlines()[0]}"
-                    )
-                )
-                bad.append(Bad(record, cause))
-        records, keys = good, shape.frame([record.key for record in good])
-    offsets = pl.Series(OFFSET, [record.offset for record in records], dtype=pl.Int64)
+                shape.frame([key])
+                good.append(index)
+            except BadRecord as error:
+                bad.append(Bad(records[index], error))
+        records = records.take(good)
+        keys = shape.frame(records.keys)
+    offsets = pl.Series(OFFSET, records.offsets, dtype=pl.Int64)
     return keys.select(offsets, pl.lit("d").alias(OP), pl.all())
 
 
 def _flag_unavailable(frame: pl.DataFrame, columns: Sequence[Column], placeholder: str) -> pl.DataFrame:
     """Add a flag for each column in which some value is Debezium's placeholder, and null those values."""
-    flags: list[pl.Expr] = []
-    for column in columns:
-        test = is_placeholder(column, placeholder)
-        if test is not None and frame.select(test.any()).item():
-            flags.append(test.fill_null(False).alias(UNAVAILABLE + column.name))
-    if not flags:
+    tests = {c.name: is_placeholder(c, placeholder) for c in columns}
+    asked = {name: test.fill_null(False) for name, test in tests.items() if test is not None}
+    if not asked:
         return frame
-    frame = frame.with_columns(flags)
-    hidden = [flag.meta.output_name() for flag in flags]
+    any_ = frame.select(test.any().alias(name) for name, test in asked.items()).row(0, named=True)
+    hidden = {name: test for name, test in asked.items() if any_[name]}
+    if not hidden:
+        return frame
+    frame = frame.with_columns(test.alias(UNAVAILABLE + name) for name, test in hidden.items())
     return frame.with_columns(
-        pl.when(pl.col(flag))
-        .then(None)
-        .otherwise(pl.col(flag.removeprefix(UNAVAILABLE)))
-        .alias(flag.removeprefix(UNAVAILABLE))
-        for flag in hidden
+        pl.when(pl.col(UNAVAILABLE + name)).then(None).otherwise(pl.col(name)).alias(name) for name in hidden
     )
 
 

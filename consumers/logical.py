@@ -30,6 +30,26 @@ _NANOSECONDS: dict[str, int] = {
     "time-millis": 1_000_000,
     "time-micros": 1_000,
 }
+_DAY_US = 86_400_000_000
+_FIRST_US, _LAST_US = -210_866_803_200_000_000, 2**63 - 2  # 4713 BC; the last number stands for infinity
+_DAYS = (-2_440_588, 2_145_031_948)  # 4713 BC to 5874897
+_LIMITS: dict[str, tuple[int, int]] = {
+    "io.debezium.time.Date": _DAYS,
+    "org.apache.kafka.connect.data.Date": _DAYS,
+    "date": _DAYS,
+    "io.debezium.time.Timestamp": (_FIRST_US // 1000, _LAST_US // 1000 - 1),
+    "org.apache.kafka.connect.data.Timestamp": (_FIRST_US // 1000, _LAST_US // 1000 - 1),
+    "timestamp-millis": (_FIRST_US // 1000, _LAST_US // 1000 - 1),
+    "io.debezium.time.MicroTimestamp": (_FIRST_US, _LAST_US),
+    "timestamp-micros": (_FIRST_US, _LAST_US),
+    "io.debezium.time.NanoTimestamp": (-(2**63) + 1, 2**63 - 2),
+    "io.debezium.time.Time": (0, _DAY_US // 1000 - 1),
+    "org.apache.kafka.connect.data.Time": (0, _DAY_US // 1000 - 1),
+    "time-millis": (0, _DAY_US // 1000 - 1),
+    "io.debezium.time.MicroTime": (0, _DAY_US - 1),
+    "time-micros": (0, _DAY_US - 1),
+    "io.debezium.time.NanoTime": (0, _DAY_US * 1000 - 1),
+}
 _UNREADABLE = {
     "decimal": "a binary decimal (set decimal.handling.mode=string on the connector)",
     "org.apache.kafka.connect.data.Decimal": "a binary decimal (set decimal.handling.mode=string)",
@@ -60,6 +80,18 @@ def typed(column: Column, value: pl.Expr) -> pl.Expr:
     if isinstance(column.dtype, pl.Enum):
         return value.cast(pl.String)
     return value
+
+
+def in_range(column: Column, value: pl.Expr) -> pl.Expr | None:
+    """True where a temporal `value` (of `column.dtype`) is one that both sides can hold; None for other types.
+
+    Debezium spells ±infinity as the ends of the integer type; PostgreSQL's own ranges are narrower.
+    """
+    if column.items is not None:
+        inner = in_range(column.items, pl.element())
+        return None if inner is None else value.list.eval(inner).list.all()
+    limits = _LIMITS.get(column.semantic)
+    return None if limits is None else value.is_between(*limits)
 
 
 def _plain(column: Column) -> bool:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from consumers.errors import KafkaUnavailable, OffsetOutOfRange
-from consumers.records import RawBatch, RawRecord, TopicPartition
+from consumers.records import RawBatch, RawRecord, Records, TopicPartition
 
 Positions = Mapping[TopicPartition, int]
 MAX_BATCH_BYTES = 32 * 1024 * 1024
@@ -122,19 +122,17 @@ class KafkaSource:
 
     def _batch(self, messages: Sequence[Message]) -> RawBatch | None:
         start = dict(self._next)
-        records: dict[TopicPartition, list[RawRecord]] = {}
+        records: dict[TopicPartition, Records] = {}
         ends: set[TopicPartition] = set()
-        for message in messages:
-            if message.error() is not None:
+        good = [message for message in messages if message.error() is None]
+        for partition, group in self._by_partition(good).items():
+            found = Records([_offset(m) for m in group], [m.key() for m in group], [m.value() for m in group])
+            records[partition] = found
+            self._next[partition] = max(self._next.get(partition, 0), found.offsets[-1] + 1)
+            self._measure(found)
+        if len(good) < len(messages):
+            for message in messages:
                 self._event(message, ends)
-                continue
-            records.setdefault(_partition(message), []).append(
-                RawRecord(_offset(message), message.key(), message.value(), message.timestamp()[1])
-            )
-        for partition, found in records.items():
-            self._next[partition] = max(self._next.get(partition, 0), found[-1].offset + 1)
-        if records:
-            self._measure(records)
         moved = {tp: offset for tp, offset in self._next.items() if start.get(tp) != offset}
         if not moved and not ends:
             return None
@@ -142,21 +140,28 @@ class KafkaSource:
 
     def _event(self, message: Message, ends: set[TopicPartition]) -> None:
         error = message.error()
-        if error is None or error.code() != KafkaError._PARTITION_EOF:
+        if error is None:
+            return
+        if error.code() != KafkaError._PARTITION_EOF:
             raise _failure(error)
         partition = _partition(message)
         ends.add(partition)
         self._next[partition] = max(self._next.get(partition, 0), _offset(message))
 
-    def _measure(self, records: Mapping[TopicPartition, Sequence[RawRecord]]) -> None:
+    def _by_partition(self, messages: list[Message]) -> dict[TopicPartition, list[Message]]:
+        if len(self._next) == 1 and messages:
+            return {next(iter(self._next)): messages}
+        groups: dict[TopicPartition, list[Message]] = {}
+        for message in messages:
+            groups.setdefault(_partition(message), []).append(message)
+        return groups
+
+    def _measure(self, found: Records) -> None:
         """Keep a running mean of record sizes, so that `poll` can bound a batch's bytes."""
-        count = sum(len(found) for found in records.values())
-        size = sum(
-            len(r.value or b"") for found in records.values() for r in found[:: max(1, len(found) // 64)]
-        )
-        sampled = sum(len(found[:: max(1, len(found) // 64)]) for found in records.values())
-        weight = min(1.0, count / 1000)
-        self._mean_bytes = max(64.0, self._mean_bytes * (1 - weight) + weight * size / sampled)
+        sample = found.values[:: max(1, len(found) // 64)]
+        size = sum(len(value or b"") for value in sample) / len(sample)
+        weight = min(1.0, len(found) / 1000)
+        self._mean_bytes = max(64.0, self._mean_bytes * (1 - weight) + weight * size)
 
     def commit(self, positions: Positions) -> None:
         """Tell Kafka how far we are, for lag tools; failures do not matter."""

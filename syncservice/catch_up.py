@@ -44,12 +44,16 @@ class TargetFell(SyncError):
 
 @dataclass(frozen=True)
 class CatchUp:
-    """`emit_marker` gives an LSN, `committed_lsn` what the connector has passed for certain."""
+    """`emit_marker` gives an LSN, `committed_lsn` what the connector has passed for certain.
+
+    `trouble`: what stops the connector for good, or None.
+    """
 
     emit_marker: Callable[[str], int]
     committed_lsn: Callable[[], int | None]
     snapshot_done: Callable[[], bool]
     rows_expected: Callable[[], int]
+    trouble: Callable[[], SyncError | None]
     admin: TopicAdmin
     topics: tuple[str, ...]
     report: Report
@@ -66,6 +70,8 @@ class CatchUp:
             if time.monotonic() - asked > 1:
                 asked = time.monotonic()
                 self.emit_marker(MARKER)
+                if (trouble := self.trouble()) is not None:
+                    raise trouble
                 rows = self._rows()
                 self.report.done(max(0, rows - shown))
                 shown = max(shown, rows)

@@ -71,9 +71,17 @@ class Contention(Transient):
 
 
 class Fenced(SyncError):
-    """The offset row does not show this owner's epoch and offset: someone else has taken over."""
+    """The offset row does not show this owner's epoch and offset.
+
+    `taken`: another owner has claimed since; else nobody has (a full sync was put in place), and claiming again is right.
+    """
 
     code = "fenced"
+    remedy = "None needed: another replica applies these tables now."
+
+    def __init__(self, message: str, *, taken: bool = False) -> None:
+        super().__init__(message)
+        self.taken = taken
 
 
 class Halt(SyncError):

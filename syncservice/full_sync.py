@@ -25,11 +25,12 @@ from consumers.changes import SchemaLookup
 from consumers.records import TopicPartition
 from consumers.source import EventSource
 from syncservice.catch_up import CatchUp, Report
-from syncservice.errors import Contention, Fenced, Halt, Refused
+from syncservice.errors import Cancelled, Contention, Fenced, Halt, Refused, ResyncRequired
 from syncservice.plan import TablePlan
 from syncservice.replay import Replay
+from syncservice.snapshot_floor import snapshot_floor
 from syncservice.targets import shadow as shadows
-from syncservice.targets.base import LIVE, Claim
+from syncservice.targets.base import LIVE
 from syncservice.targets.connection import Connect, Connection
 from syncservice.targets.faults import first_line, translate
 from syncservice.targets.postgresql import PostgresTarget, prepare_state
@@ -52,6 +53,8 @@ class Parts:
     open_source: Callable[[], EventSource]
     catch_up: CatchUp
     truncates_topic: str
+    snapshot_topics: tuple[str, ...]  # of all tables that the connector's snapshot held
+    pair_tables: frozenset[str]  # source tables of the whole pair
     report: Report
 
 
@@ -64,7 +67,6 @@ class Job:
     shadow: TablePlan
     replay: Replay
     target: PostgresTarget
-    claim: Claim
     source: EventSource
     merge_because: list[str]
     renames: list[tuple[str, str]] = field(default_factory=list)
@@ -78,7 +80,9 @@ class FullSync:
     def __init__(self, parts: Parts, tables: dict[str, TablePlan]) -> None:
         self._parts, self._tables = parts, tables
         self._jobs: list[Job] = []
+        self._truncated: dict[str, tuple[int, int]] = {}
         self._truncates_end = 0
+        self._swapped = False
 
     def run(self) -> dict[str, Any]:
         """Do it; the operation's result. Raises SyncError; nothing is left behind then."""
@@ -118,14 +122,16 @@ class FullSync:
         ends = self._parts.admin.end_offsets(topics)
         starts = self._parts.admin.beginning_offsets(topics)
         ids = self._parts.admin.topic_ids(topics)
-        truncates = self._truncates()
+        self._truncated = self._truncates()
+        snapshot = self._snapshot_floor()
         self._forget_letters(connection)
         self._parts.report.phase("replay", sum(ends[t] - starts[t] for t in topics))
         for name, plan in self._tables.items():
-            job = self._job(connection, name, plan, ids[plan.topic], starts[plan.topic], truncates.get(name))
+            floor = max(snapshot, self._truncated.get(name, (0, 0))[0])
+            job = self._job(connection, name, plan, ids[plan.topic], starts[plan.topic], floor)
             self._jobs.append(job)
             began = time.monotonic()
-            self._move(job, job.replay.run(job.claim, ends[plan.topic]))
+            job.replay.run(ends[plan.topic])
             job.seconds = time.monotonic() - began
 
     def _job(
@@ -135,49 +141,60 @@ class FullSync:
         plan: TablePlan,
         topic_id: str,
         start: int,
-        truncated_at: int | None,
+        floor: int,
     ) -> Job:
         parts = self._parts
         shadow = shadows.shadow_of(plan, parts.operation)
-        shadows.create(connection, plan, shadow)
-        _begin_generation(connection, parts, plan.topic, topic_id, start)
+        with connection.transaction():  # the generation's row first: it waits for a cut-over by another run
+            connection.execute("SET LOCAL lock_timeout = '60s'")
+            _begin_generation(connection, parts, plan.topic, topic_id, start)
+            shadows.create(connection, plan, shadow)
         target = PostgresTarget(parts.connect, parts.pair, parts.operation, generation=parts.operation)
+        claim = target.claim({plan.topic: topic_id}, [TopicPartition(plan.topic, 0)])
         source = parts.open_source()
 
         def need_key() -> None:
             shadows.add_key(connection, shadow)
 
+        report = parts.report
         replay = Replay(
-            shadow,
-            source,
-            target,
-            parts.schemas,
-            need_key,
-            parts.report.done,
-            parts.report.cancelled,
-            truncated_at,
+            shadow, claim, source, target, parts.schemas, need_key, report.done, report.cancelled, floor
         )
-        claim = target.claim({plan.topic: topic_id}, [TopicPartition(plan.topic, 0)])
-        return Job(plan, name, shadow, replay, target, claim, source, merge_reasons(connection, plan))
+        return Job(plan, name, shadow, replay, target, source, merge_reasons(connection, plan))
 
-    def _truncates(self) -> dict[str, int]:
-        """Source table → LSN of its last truncate. The topic is small: it is read whole."""
+    def _snapshot_floor(self) -> int:
+        """LSN of the connector's last snapshot, over all topics of the connector."""
+        topics = self._parts.snapshot_topics
+        source = self._parts.open_source()
+        try:
+            admin = self._parts.admin
+            starts, ends = admin.beginning_offsets(topics), admin.end_offsets(topics)
+            return snapshot_floor(source, starts, ends, self._parts.schemas, self._go_on)
+        finally:
+            source.close()
+
+    def _go_on(self) -> None:
+        if self._parts.report.cancelled():
+            raise Cancelled("the operation was cancelled")
+
+    def _truncates(self) -> dict[str, tuple[int, int]]:
+        """Source table → LSN and offset of its last truncate. The topic is small: it is read whole."""
         topic = self._parts.truncates_topic
         partition = TopicPartition(topic, 0)
-        end = self._parts.admin.end_offsets([topic])[topic]
+        end = self._truncates_end = self._parts.admin.end_offsets([topic])[topic]
         position = self._parts.admin.beginning_offsets([topic])[topic]
-        self._truncates_end = end
-        found: dict[str, int] = {}
+        found: dict[str, tuple[int, int]] = {}
         if position >= end:
             return found
         source = self._parts.open_source()
         try:
             source.seek({partition: position})
-            while position < end and not self._parts.report.cancelled():
+            while position < end:
+                self._go_on()
                 raw = source.poll(1.0, 1000)
                 for record in raw.records.get(partition, ()) if raw else ():
                     if (one := truncated(record, self._parts.schemas)) is not None:
-                        found[one[0]] = max(found.get(one[0], 0), one[1])
+                        found[one[0]] = (max(found.get(one[0], (0, 0))[0], one[1]), record.offset)
                 position = max(position, raw.next.get(partition, position)) if raw else position
         finally:
             source.close()
@@ -195,10 +212,13 @@ class FullSync:
                     code="target_constraint",
                     remedy="Change the target's constraint or the source's rows, then run the full sync again.",
                 ) from error
+            job.replay.has_key = True  # the live key's index is among them
             job.seconds += time.monotonic() - began
+            self._go_on()
         self._parts.report.phase("compare")
         for job in self._jobs:
             job.difference = shadows.difference(connection, job.plan, job.shadow)
+            self._go_on()
 
     # -- cut over ----------------------------------------------------------------------------------
 
@@ -206,6 +226,7 @@ class FullSync:
         self._parts.report.phase("cut over")
         for attempt in stamina.retry_context(on=Contention, attempts=20, timeout=300, wait_max=5):
             with attempt:
+                self._go_on()
                 self._drain(connection, lock=False)  # most of it, so that the locks below are short
                 try:
                     self._swap_all(connection)
@@ -215,8 +236,9 @@ class FullSync:
     def _swap_all(self, connection: Connection) -> None:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '2s'")
-            self._drain(connection, lock=True)
+            self._drain(connection, lock=True)  # before the fence: it applies under the same offset rows
             self._fence(connection)
+            self._require_same_topics()
             for job in reversed(self._jobs):
                 if job.merge_because:
                     shadows.merge_delete(connection, job.plan, job.shadow)
@@ -226,6 +248,7 @@ class FullSync:
                 else:
                     shadows.swap(connection, job.plan, job.shadow, job.renames)
             self._move_state(connection)
+        self._swapped = True
 
     def _drain(self, connection: Connection, lock: bool) -> None:
         """Bring each shadow to the live position; with `lock`, the live position cannot move any more."""
@@ -233,22 +256,27 @@ class FullSync:
             row = connection.execute(
                 "SELECT next_offset FROM terrafusion.offsets WHERE pair = %s AND generation = %s AND topic = %s "
                 "AND topic_id = %s" + (" FOR UPDATE" if lock else ""),
-                (self._parts.pair, LIVE, job.plan.topic, job.claim.topic_ids[job.plan.topic]),
+                (self._parts.pair, LIVE, job.plan.topic, job.replay.claim.topic_ids[job.plan.topic]),
             ).fetchone()
             if row is not None:
-                self._move(job, job.replay.run(job.claim, int(row[0])))
+                job.replay.run(int(row[0]))
 
     def _fence(self, connection: Connection) -> None:
         """The shadows must still be ours: an owner that was stopped and taken over must not cut over."""
         for job in self._jobs:
-            partition = TopicPartition(job.plan.topic, 0)
-            row = connection.execute(
-                "SELECT epoch, next_offset FROM terrafusion.offsets "
-                "WHERE pair = %s AND generation = %s AND topic = %s AND partition = %s FOR UPDATE",
-                (self._parts.pair, self._parts.operation, *partition),
-            ).fetchone()
-            if row != (job.claim.epochs[partition], job.claim.next[partition]):
-                raise Fenced(f"the shadow of {job.plan.name} was taken over by another run of this operation")
+            self._require_epoch(connection, job)
+
+    def _require_epoch(self, connection: Connection, job: Job) -> None:
+        partition = TopicPartition(job.plan.topic, 0)
+        row = connection.execute(
+            "SELECT epoch FROM terrafusion.offsets "
+            "WHERE pair = %s AND generation = %s AND topic = %s AND partition = %s FOR UPDATE",
+            (self._parts.pair, self._parts.operation, *partition),
+        ).fetchone()
+        if row != (job.replay.claim.epochs[partition],):
+            raise Fenced(
+                f"the shadow of {job.plan.name} was taken over by another run of this operation", taken=True
+            )
 
     def _move_state(self, connection: Connection) -> None:
         """Offsets, dead letters and parked keys of the shadows become the live ones; the epoch goes up."""
@@ -284,26 +312,37 @@ class FullSync:
         self._pass_truncates(connection)
 
     def _pass_truncates(self, connection: Connection) -> None:
-        """What the replay left out need not halt the pair any more."""
+        """What the replay left out need not halt the pair any more, unless other tables are still to be synced."""
         topic = self._parts.truncates_topic
+        topic_id = self._parts.admin.topic_ids([topic])[topic]
+        row = connection.execute(
+            "SELECT next_offset FROM terrafusion.offsets WHERE pair = %s AND generation = %s AND topic = %s "
+            "AND topic_id = %s FOR UPDATE",
+            (self._parts.pair, LIVE, topic, topic_id),
+        ).fetchone()
+        position = int(row[0]) if row else 0
+        left = [
+            offset
+            for table, (_, offset) in self._truncated.items()
+            if self._still_truncated(table, offset, position)
+        ]
         connection.execute(
             """
             INSERT INTO terrafusion.offsets AS o (pair, generation, topic, topic_id, partition, next_offset, epoch)
             VALUES (%s, %s, %s, %s, 0, %s, 1) ON CONFLICT (pair, generation, topic, partition) DO UPDATE
-               SET next_offset = greatest(o.next_offset, EXCLUDED.next_offset), epoch = o.epoch + 1
+               SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id, epoch = o.epoch + 1, owner = NULL
             """,
-            (self._parts.pair, LIVE, topic, self._parts.admin.topic_ids([topic])[topic], self._truncates_end),
+            (self._parts.pair, LIVE, topic, topic_id, max(position, min([self._truncates_end, *left]))),
         )
 
-    def _move(self, job: Job, position: int) -> None:
-        partition = TopicPartition(job.plan.topic, 0)
-        job.claim = Claim(
-            job.claim.generation,
-            job.claim.epochs,
-            {partition: position},
-            job.claim.topic_ids,
-            job.replay.parked,
-        )
+    def _still_truncated(self, table: str, offset: int, position: int) -> bool:
+        return offset >= position and table in self._parts.pair_tables and table not in self._tables
+
+    def _require_same_topics(self) -> None:
+        """Invariant 4: the topics that were replayed are the ones that are there."""
+        claimed = {t: id_ for job in self._jobs for t, id_ in job.replay.claim.topic_ids.items()}
+        if self._parts.admin.topic_ids(claimed) != claimed:
+            raise ResyncRequired("a topic was re-created during the full sync")
 
     def _forget_letters(self, connection: Connection) -> None:
         """Dead letters and parked keys of this generation: of an interrupted run, or of a finished one."""
@@ -321,13 +360,24 @@ class FullSync:
             job.target.close()
         if connection.closed or connection.broken:
             return  # the next run of this operation drops the shadows first
-        for job in self._jobs:
-            shadows.drop(connection, job.shadow)
-        self._forget_letters(connection)
-        connection.execute(
-            "DELETE FROM terrafusion.offsets WHERE pair = %s AND generation = %s",
-            (self._parts.pair, self._parts.operation),
-        )
+        with connection.transaction():
+            if not self._swapped and not self._still_ours(connection):
+                return  # another run of this operation works with them
+            for job in self._jobs:
+                shadows.drop(connection, job.shadow)
+            self._forget_letters(connection)
+            connection.execute(
+                "DELETE FROM terrafusion.offsets WHERE pair = %s AND generation = %s",
+                (self._parts.pair, self._parts.operation),
+            )
+
+    def _still_ours(self, connection: Connection) -> bool:
+        try:
+            for job in self._jobs:
+                self._require_epoch(connection, job)
+        except Fenced:
+            return False
+        return True
 
     def _result(self) -> dict[str, Any]:
         return {"way": "replay", "why": WHY_REPLAY, "tables": [_row(job) for job in self._jobs]}

@@ -18,7 +18,13 @@ from syncservice.connect import names
 from syncservice.connect.client import ConnectClient
 from syncservice.connect.lifecycle import ConnectSettings, SourceConnector
 from syncservice.plan import TablePlan
-from syncservice.planning import Naming, Planned, plan_table, primary_key_problems
+from syncservice.planning import (
+    Naming,
+    Planned,
+    foreign_key_problems,
+    plan_table,
+    primary_key_problems,
+)
 from syncservice.sources.errors import SourceRefused
 from syncservice.sources.postgresql import PostgresSource
 from syncservice.sources.tables import TableInfo, read_table
@@ -114,7 +120,9 @@ class Kit:
                 problems += planned.problems
                 if planned.plan is not None:
                     tables[table.from_] = planned.plan
-            return PairPlan(tables, foreign_keys(connection), problems)
+            edges = foreign_keys(connection)
+            problems += foreign_key_problems([plan.name for plan in tables.values()], edges)
+            return PairPlan(tables, edges, problems)
 
     def source_record(self, pair: PairRecord) -> SourceRecord | None:
         """The catalog's record of the pair's source, if it has one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import structlog
 
@@ -25,7 +26,8 @@ class OperationReport:
         self._phase, self._rows = "starting", 0
         self._total: int | None = None
         self._phase_began = time.monotonic()
-        self._cancelled = threading.Event()
+        self._cancelled = threading.Event()  # a person asked
+        self._interrupted = threading.Event()  # the process stops, or the lease is lost
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"report-{operation.id[:8]}", daemon=True)
 
@@ -36,6 +38,9 @@ class OperationReport:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        if not self._interrupted.is_set():
+            with suppress(CatalogUnavailable):
+                self._write()  # the last phase, as it ended
 
     def phase(self, name: str, total: int | None = None) -> None:
         """See catch_up.Report."""
@@ -50,11 +55,16 @@ class OperationReport:
 
     def cancelled(self) -> bool:
         """See catch_up.Report."""
-        return self._cancelled.is_set()
+        return self._cancelled.is_set() or self._interrupted.is_set()
 
     def stop(self) -> None:
-        """Make `cancelled` true: this process is going down."""
-        self._cancelled.set()
+        """Make `cancelled` true without ending the operation: this process goes down, another run takes it over."""
+        self._interrupted.set()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the operation is not ours any more, or will not be: its outcome is another run's to write."""
+        return self._interrupted.is_set()
 
     def _keep(self) -> None:
         renewed = time.monotonic()
@@ -62,21 +72,24 @@ class OperationReport:
             try:
                 self._write()
                 if time.monotonic() - renewed > RENEW_SECONDS:
-                    if not self._catalog.renew_lease(
-                        self._operation.id, self._owner, self._operation.lease_epoch, LEASE_SECONDS
-                    ):
-                        self._cancelled.set()
+                    self._renew()
                     renewed = time.monotonic()
             except CatalogUnavailable:
                 if time.monotonic() - renewed > LEASE_SECONDS:
-                    self._cancelled.set()  # someone else may have taken the operation over
+                    self._interrupted.set()  # someone else may have taken the operation over
+            except Exception:
+                log.exception("progress not written", operation=self._operation.id)
+
+    def _renew(self) -> None:
+        operation = self._operation
+        if not self._catalog.renew_lease(operation.id, self._owner, operation.lease_epoch, LEASE_SECONDS):
+            self._interrupted.set()
 
     def _write(self) -> None:
-        epoch = self._operation.lease_epoch
-        if (
-            not self._catalog.set_progress(self._operation.id, epoch, self._phase, self._progress())
-            or self._catalog.operation(self._operation.id).cancel_requested
-        ):
+        operation = self._operation
+        if not self._catalog.set_progress(operation.id, operation.lease_epoch, self._phase, self._progress()):
+            self._interrupted.set()
+        elif self._catalog.operation(operation.id).cancel_requested:
             self._cancelled.set()
 
     def _progress(self) -> Json:

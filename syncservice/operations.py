@@ -5,17 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
 from catalog.errors import CatalogUnavailable
-from catalog.records import ACTIVE_STATES, Json, OperationMetric, OperationRecord, PairRecord, SourceRecord
+from catalog.records import (
+    ACTIVE_STATES,
+    Json,
+    OperationMetric,
+    OperationRecord,
+    OperationState,
+    PairRecord,
+    SourceRecord,
+)
 from consumers.admin import TopicAdmin
 from syncservice import metrics
 from syncservice.catch_up import CatchUp, Report
 from syncservice.connect import names
-from syncservice.errors import Refused
+from syncservice.errors import Halt, Refused, SyncError
 from syncservice.faults import as_sync_error
 from syncservice.full_sync import FullSync, Parts
 from syncservice.kit import Kit, PairPlan
@@ -69,11 +76,16 @@ class Operations:
     def _run(self, operation: OperationRecord, report: OperationReport) -> None:
         structlog.contextvars.bind_contextvars(operation=operation.id, pair=operation.pair)
         began = time.monotonic()
-        state, result, error = "succeeded", {}, None
+        state: OperationState = "succeeded"
+        result: Json = {}
+        error: Json | None = None
         with report:
             try:
                 result = self._do(operation, report)
-            except Exception as caught:  # noqa: BLE001 - every failure of an operation ends in its record
+            except BaseException as caught:  # noqa: BLE001 - a panic in polars is no Exception
+                if report.interrupted:
+                    log.warning("operation left to another run", kind=operation.kind, reason=str(caught))
+                    return
                 state, error = self._failure(operation, caught)
         seconds = time.monotonic() - began
         log.info("operation ended", kind=operation.kind, state=state, seconds=round(seconds, 3), error=error)
@@ -81,7 +93,7 @@ class Operations:
         metrics.OPERATION_SECONDS.labels(operation.pair, operation.kind).observe(seconds)
         self._finish(operation, state, result, error)
 
-    def _failure(self, operation: OperationRecord, caught: Exception) -> tuple[str, Json]:
+    def _failure(self, operation: OperationRecord, caught: BaseException) -> tuple[OperationState, Json]:
         fault = as_sync_error(caught)
         if fault.code == "internal":
             log.exception("operation failed")
@@ -96,7 +108,9 @@ class Operations:
             log.warning("error not recorded: the catalog is down", **error)
         return "failed", error
 
-    def _finish(self, operation: OperationRecord, state: Any, result: Json, error: Json | None) -> None:
+    def _finish(
+        self, operation: OperationRecord, state: OperationState, result: Json, error: Json | None
+    ) -> None:
         """Write the outcome, waiting for the catalog when it is down."""
         for _ in range(150):
             try:
@@ -153,11 +167,19 @@ class Operations:
             open_source=self._kit.replay_source,
             catch_up=self._catch_up(pair, record, chosen, report),
             truncates_topic=names.truncates_topic(names.prefix(record.system, record.generation)),
+            snapshot_topics=tuple(
+                names.table_topic(names.prefix(record.system, record.generation), table)
+                for table, captured in record.captured.items()
+                if captured.get("since") == "initial"
+            ),
+            pair_tables=frozenset(plan.tables),
             report=report,
         )
         result = FullSync(parts, ordered).run()
         if set(chosen) == set(plan.tables):
             self._kit.catalog.set_pair_initialised(pair.name, True)
+        if self._kit.catalog.pair(pair.name).state == "halted":
+            self._kit.catalog.set_pair_state(pair.name, "preparing", None)  # what it halted for may be mended
         return result
 
     def _incremental(
@@ -201,11 +223,21 @@ class Operations:
             emit_marker=source.emit_marker,
             committed_lsn=lambda: connector.committed_lsn(record),
             snapshot_done=lambda: connector.snapshot_done(record),
+            trouble=lambda: _trouble(pair.spec.source, self._kit),
             rows_expected=lambda: source.rows_estimate(list(chosen)),
             admin=admin,
             topics=tuple(plan.topic for plan in chosen.values()),
             report=report,
         )
+
+
+def _trouble(system: str, kit: Kit) -> SyncError | None:
+    """The escalated condition of a source's connector, as the reconcile loop recorded it."""
+    record = next((s for s in kit.catalog.sources() if s.system == system), None)
+    for condition in record.conditions if record else []:
+        if condition.get("escalated"):
+            return Halt(condition["message"], code=condition["code"], remedy=condition["remedy"])
+    return None
 
 
 def require_replay(record: SourceRecord, chosen: dict[str, TablePlan]) -> None:

@@ -40,7 +40,7 @@ class GroupThread(threading.Thread):
             except SyncError as error:
                 attempts = 1 if time.monotonic() - began > SOUND_AFTER else attempts + 1
                 self._failed(error, attempts)
-            except Exception as error:
+            except BaseException as error:  # a panic in polars is no Exception
                 log.exception("apply group failed", pair=self.pair, topics=self.topics)
                 attempts += 1
                 self._failed(SyncError(f"{type(error).__name__}: {error}"), attempts)

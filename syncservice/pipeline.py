@@ -103,7 +103,7 @@ class ApplyGroup:
                 upcoming = pool.submit(self._read, source, pool)
                 if ready is not None and not self._apply(ready):
                     upcoming.result()
-                    source.seek(self._take_over(list(ready.claim.epochs)))
+                    source.seek(self._take_over(list(self._claim.epochs if self._claim else ())))
                     upcoming = pool.submit(self._read, source, pool)
         finally:
             upcoming.cancel()
@@ -128,17 +128,22 @@ class ApplyGroup:
     # -- apply (first thread) ----------------------------------------------------------------------
 
     def _apply(self, ready: Ready) -> bool:
-        """Apply a batch; False when it belongs to an older claim or was fenced off."""
+        """Apply a batch, or drop one of an older claim; False when a full sync has moved the position under us.
+
+        Raises Fenced when another owner has taken over: then the group must be left, not fought for.
+        """
         with self._applying, translated():
             claim = self._claim
             if claim is None or claim.epochs != ready.claim.epochs:
-                return claim is None
+                return True
             batch = ready.batch
             if batch.parked is not claim.parked:  # a key was parked since this batch was prepared
                 batch = self._prepared(batch.raw, claim.parked)
             try:
                 applied = self._in_one_transaction(claim, batch, ready)
-            except Fenced:
+            except Fenced as fenced:
+                if fenced.taken:
+                    raise
                 return False
             if applied.newly_parked:
                 self._claim = replace(claim, parked=union(claim.parked, applied.newly_parked))

@@ -9,7 +9,7 @@ from consumers.changes import Wanted
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """A target column: its name, the source column it takes, and its type without length or scale.
+    """A target column: its name, the source column it takes, its type without length or scale, and with them.
 
     Casting to a type with a length would cut values silently (`'abcd'::varchar(3)`); without it, the
     assignment checks the length.
@@ -18,6 +18,7 @@ class ColumnPlan:
     target: str
     source: str
     type: str
+    full_type: str = ""
 
 
 @dataclass(frozen=True)

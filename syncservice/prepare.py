@@ -23,6 +23,7 @@ from schemas.registry import UnknownSchema
 from syncservice.compact import MASK, OFFSET, OP, compact
 from syncservice.plan import TablePlan
 from syncservice.targets.base import Batch, DeadLetter, ParkedKeys, TableBatch
+from syncservice.targets.direct import direct
 from syncservice.targets.keys import key_texts
 from syncservice.targets.staging import Staged, stage
 
@@ -67,7 +68,9 @@ def prepare_table(
             frame = classify(frame, plan.source_key)
         return _table_batch(plan, partition, frame, records, dead, changes.newest)
     empty = pl.DataFrame(schema={OFFSET: pl.Int64, OP: pl.String, MASK: pl.String})
-    return TableBatch(plan, partition, empty, Staged((), b"", 0), (), records, tuple(dead), changes.newest)
+    return TableBatch(
+        plan, partition, empty, Staged((), b"", 0), (), records, None, tuple(dead), changes.newest
+    )
 
 
 def _table_batch(
@@ -81,7 +84,10 @@ def _table_batch(
     missing = [c.source for c in plan.columns if c.source not in frame.columns]
     frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
     masks = tuple(mask for mask in frame[MASK].unique() if mask)
-    return TableBatch(plan, partition, frame, stage(plan, frame), masks, records, tuple(dead), newest)
+    new = frame.filter(pl.col(OP) == "n")
+    straight = direct(plan, new) if new.height else None
+    staged = stage(plan, frame if straight is None else frame.filter(pl.col(OP) != "n"))
+    return TableBatch(plan, partition, frame, staged, masks, records, straight, tuple(dead), newest)
 
 
 def _park(

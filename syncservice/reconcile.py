@@ -77,6 +77,8 @@ class Reconciler:
                 self.operations.tick()
             except CatalogUnavailable as error:
                 log.warning("catalog down; running pairs go on", reason=str(error))
+            except Exception:
+                log.exception("a round failed")
             self.last_round = time.time()
             self._awake.wait(ROUND_SECONDS)
             self._awake.clear()
@@ -95,9 +97,8 @@ class Reconciler:
     def applied(self, pair: str) -> dict[str, int] | None:
         """Topic → next offset to apply; None while the pair does not run here."""
         actual = self._actual.get(pair)
-        if actual is None or actual.stats is None or actual.runner is None or actual.runner.trouble():
-            return None
-        return actual.stats.offsets()
+        stats, runner = (actual.stats, actual.runner) if actual else (None, None)
+        return stats.offsets() if stats and runner and not runner.trouble() else None
 
     def keeper(self, system: str) -> SourceKeeper:
         """The keeper of a system's connector. Raises NotFound."""
@@ -128,17 +129,26 @@ class Reconciler:
     def _step(self, pair: PairRecord, actual: Actual, pairs: Sequence[PairRecord]) -> None:
         if pair.desired == "deleted":
             return self._delete(pair, actual, pairs)
-        record = self._keep_source(pair, pairs)
         if pair.desired == "paused":
             _stop(actual)
-            return self._set(pair, actual, "paused", None)
+            self._set(pair, actual, "paused", None)
+            self._keep_source(pair, pairs)
+            return None
         if not pair.initialised:
             _stop(actual)
+            self._keep_source(pair, pairs)
             return self._first_full_sync(pair, actual)
-        if actual.runner is None or actual.runner.version != (pair.version, record.generation):
+        record = self._kit.source_record(pair)
+        if record is not None and record.captured:  # what is in Kafka is applied whatever the source does
+            self._ensure_running(pair, actual, record)
+        self._keep_source(pair, pairs)
+        return self._report(pair, actual)
+
+    def _ensure_running(self, pair: PairRecord, actual: Actual, record: SourceRecord) -> None:
+        version = (pair.version, record.generation)
+        if actual.runner is None or actual.runner.version != version:
             _stop(actual)
             self._start(pair, actual, record)
-        return self._report(pair, actual)
 
     def _keep_source(self, pair: PairRecord, pairs: Sequence[PairRecord]) -> SourceRecord:
         tables = [

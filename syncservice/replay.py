@@ -6,14 +6,14 @@ a lookup; the index that merging needs is made when the first key comes a second
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from consumers.changes import SchemaLookup, source_position
 from consumers.decode import schema_id_of
 from consumers.errors import BadRecord
-from consumers.records import RawBatch, RawRecord, TopicPartition
+from consumers.records import RawBatch, Records, TopicPartition
 from consumers.source import EventSource
 from syncservice.errors import Cancelled
 from syncservice.plan import TablePlan
@@ -27,97 +27,102 @@ Progress = Callable[[int], None]  # records read since the last call
 
 
 class Replay:
-    """Fills one shadow. `truncated_at`: LSN of the source table's last truncate; older rows are left out."""
+    """Fills one shadow.
+
+    `floor`: an LSN; events from before it are left out. What a TRUNCATE removed, and what an interrupted snapshot
+    wrote before it was taken again, is still in a compacted topic.
+    """
 
     def __init__(
         self,
         shadow: TablePlan,
+        claim: Claim,
         source: EventSource,
         target: Target,
         schemas: SchemaLookup,
         need_key: Callable[[], None],
         progress: Progress,
         cancelled: Callable[[], bool],
-        truncated_at: int | None = None,
+        floor: int = 0,
     ) -> None:
+        self.claim = claim
         self.shadow, self._source, self._target, self._schemas = shadow, source, target, schemas
         self._need_key, self._progress, self._cancelled = need_key, progress, cancelled
-        self._truncated_at = truncated_at
+        self._floor = floor
         self._partition = TopicPartition(shadow.topic, 0)
         self._seen = SeenKeys()
-        self._has_key = False
-        self._claim = Claim(shadow.table, {}, {}, {}, {})
+        self.has_key = False
         self.read = 0
         self.dead_letters = 0
 
-    @property
-    def parked(self) -> ParkedKeys:
-        """The keys parked so far."""
-        return self._claim.parked
-
-    def run(self, claim: Claim, end: int) -> int:
-        """Apply everything from the claim's position to `end`; the position reached (≥ `end`).
+    def run(self, end: int) -> None:
+        """Apply everything up to `end`; may be called again with a later one.
 
         The end counts as reached at the partition's end too: transaction markers may be its last records.
         Raises Cancelled, ResyncRequired, and what prepare and apply raise.
         """
-        position = claim.next[self._partition]
-        self._claim = claim
-        if position >= end:
-            return position
-        self._source.seek({self._partition: position})
+        if self.position >= end:
+            return
+        self._source.seek({self._partition: self.position})
         with ThreadPoolExecutor(1, "replay") as reader:
-            upcoming = reader.submit(self._next, claim)
-            while position < end:
+            upcoming = reader.submit(self._next)
+            while self.position < end:
                 if self._cancelled():
                     raise Cancelled("the operation was cancelled")
                 batch = upcoming.result()
-                upcoming = reader.submit(self._next, claim)
+                upcoming = reader.submit(self._next)
                 if batch is not None:
                     self._apply(batch)
-                    position = max(position, batch.next.get(self._partition, position))
-        return position
 
-    def _next(self, claim: Claim) -> Batch | None:
+    @property
+    def position(self) -> int:
+        """The next offset to apply."""
+        return self.claim.next[self._partition]
+
+    def _next(self) -> Batch | None:
         raw = self._source.poll(POLL_SECONDS, MAX_RECORDS)
-        return (
-            self._prepared(self._without_truncated(raw), claim.parked)
-            if raw is not None and raw.next
-            else None
-        )
+        if raw is None or not raw.next:
+            return None
+        return self._prepared(self._above_floor(raw), self.claim.parked)
 
     def _prepared(self, raw: RawBatch, parked: ParkedKeys) -> Batch:
         return prepare(raw, [self.shadow], parked, self._schemas, self._seen.mark)
 
     def _apply(self, batch: Batch) -> None:
-        if batch.parked is not self._claim.parked:
-            batch = self._prepared(batch.raw, self._claim.parked)
+        if batch.parked is not self.claim.parked:
+            batch = self._prepared(batch.raw, self.claim.parked)
         kinds = {kind for table in batch.tables for kind in table.kinds}
-        if not self._has_key and kinds - {"n"}:
+        if not self.has_key and kinds - {"n"}:
             self._need_key()
-            self._has_key = True
-        applied = self._target.apply(self._claim, batch, lambda: None)
-        if applied.newly_parked:
-            self._claim = replace(self._claim, parked=union(self._claim.parked, applied.newly_parked))
+            self.has_key = True
+        applied = self._target.apply(self.claim, batch, lambda: None)
+        parked = union(self.claim.parked, applied.newly_parked) if applied.newly_parked else self.claim.parked
+        self.claim = replace(self.claim, next={**self.claim.next, **batch.next}, parked=parked)
         self.dead_letters += sum(applied.dead_letters.values())
         self.read += batch.raw.count
         self._progress(batch.raw.count)
 
-    def _without_truncated(self, raw: RawBatch) -> RawBatch:
-        """Leave out what happened before the source table's last truncate."""
-        if self._truncated_at is None:
-            return raw
-        kept: Mapping[TopicPartition, list[RawRecord]] = {
-            partition: [r for r in records if not self._before_truncate(r)]
-            for partition, records in raw.records.items()
-        }
-        return replace(raw, records=kept)
+    def _above_floor(self, raw: RawBatch) -> RawBatch:
+        """Without the events from before the floor.
 
-    def _before_truncate(self, record: RawRecord) -> bool:
-        if record.value is None:
-            return False
+        For one table, every event after a TRUNCATE (or after the last snapshot's first row) has a higher LSN than it: once
+        one is above the floor, all are. Tombstones and unreadable events go with the event before them.
+        """
+        if not self._floor:
+            return raw
+        found = Records.of(raw.records.get(self._partition, ()))
+        below = 0
+        for index, value in enumerate(found.values):
+            lsn = self._lsn(value)
+            if lsn is not None and lsn >= self._floor:
+                self._floor = 0
+                break
+            if lsn is not None:
+                below = index + 1
+        return replace(raw, records={self._partition: found[below:]} if below < len(found) else {})
+
+    def _lsn(self, value: bytes | None) -> int | None:
         try:
-            lsn = source_position(record.value, self._schemas(schema_id_of(record.value))).lsn
+            return source_position(value, self._schemas(schema_id_of(value))).lsn if value else None
         except BadRecord:
-            return False
-        return lsn is not None and self._truncated_at is not None and lsn < self._truncated_at
+            return None

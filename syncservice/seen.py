@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import polars as pl
 import polars.selectors as cs
@@ -21,13 +23,15 @@ class SeenKeys:
 
     def __init__(self) -> None:
         self._runs: list[NDArray[np.uint64]] = []
+        self._lock = threading.Lock()  # a batch may be prepared again by the thread that applies
 
     def mark(self, changes: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
         """Turn the `@op` of whole upserts with new keys from "u" into "n", and remember all keys."""
         keys = changes.select(list(key)).cast({cs.integer(): pl.Int64, cs.float(): pl.Float64})
         hashes = keys.hash_rows(seed=0).to_numpy()  # of one width: -1 as Int32 has another hash than as Int64
-        fresh = ~self._seen(hashes)
-        self._add(np.sort(hashes))
+        with self._lock:
+            fresh = ~self._seen(hashes)
+            self._add(np.sort(hashes))
         new = pl.Series(fresh) & (changes[OP] == "u") & (changes["@mask"] == "")
         return changes.with_columns(pl.when(new).then(pl.lit(NEW)).otherwise(pl.col(OP)).alias(OP))
 

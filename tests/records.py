@@ -191,7 +191,7 @@ class Log:
 
     def raw(self, key: bytes | None, value: bytes | None) -> RawRecord:
         """Any bytes."""
-        record = RawRecord(self.next, key, value, 1_795_499_779_552)
+        record = RawRecord(self.next, key, value)
         self.records.append(record)
         self.next += 1
         return record

@@ -92,7 +92,7 @@ class Reader:
 
     def _bound(self, form: sql.SQL, key: Key) -> sql.Composed:
         values = [
-            sql.SQL("{}::{}" + self._collation(i)).format(sql.Literal(value), sql.SQL(self.side.key_types[i]))
+            sql.SQL("{}::{}" + self._collation(i)).format(sql.Literal(value), self._key_type(i))
             for i, value in enumerate(key)
         ]
         return form.format(
@@ -100,7 +100,12 @@ class Reader:
         )
 
     def _typed(self, index: int) -> sql.Composed:
-        return sql.SQL("%s::{}").format(sql.SQL(self.side.key_types[index]))
+        return sql.SQL("%s::{}").format(self._key_type(index))
+
+    def _key_type(self, index: int) -> sql.SQL:
+        """The type to cast a key to; bare `character` would mean character(1)."""
+        name = self.side.key_types[index]
+        return sql.SQL("bpchar" if name == "character" else name)
 
     def _collation(self, index: int) -> str:
         return ' COLLATE "C"' if self.side.key_types[index] in _TEXTUAL else ""

@@ -26,7 +26,7 @@ _COLUMNS = """
 SELECT a.attname AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
        a.attgenerated <> '' AS generated, a.attgenerated = 'v' AS virtual, a.attidentity <> '' AS identity,
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS "default",
-       a.attlen = -1 AND a.attstorage <> 'p' AS varying
+       a.attlen = -1 AND a.attstorage <> 'p' AS varying, a.attndims AS dimensions
   FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
@@ -49,6 +49,7 @@ class ColumnInfo:
     identity: bool
     default: str | None
     varying: bool
+    dimensions: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import polars as pl
@@ -19,7 +19,7 @@ from consumers.changes import SourcePosition
 from consumers.records import RawBatch, RawRecord, TopicPartition
 from syncservice.compact import OP
 from syncservice.plan import TablePlan
-from syncservice.targets.staging import Staged
+from syncservice.targets.staging import Staged, stage
 
 LIVE = "live"
 ParkedKeys = Mapping[str, frozenset[str]]  # target table → logical keys (JSON)
@@ -51,7 +51,10 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class TableBatch:
-    """What one batch does to one table: compacted changes, encoded, and the events that failed before."""
+    """What one batch does to one table: compacted changes, encoded, and the events that failed before.
+
+    `staged` holds the changes that go through staging: all of them, or all but those in `direct`.
+    """
 
     plan: TablePlan
     partition: TopicPartition
@@ -59,6 +62,7 @@ class TableBatch:
     staged: Staged
     masks: tuple[str, ...]  # the partial updates in it
     records: Sequence[RawRecord]  # all that were read, for dead letters
+    direct: Staged | None = None  # the rows with new keys, for COPY into the table itself; not in `staged`
     dead: tuple[DeadLetter, ...] = ()
     newest: SourcePosition | None = None
 
@@ -66,6 +70,12 @@ class TableBatch:
     def kinds(self) -> frozenset[str]:
         """The operations in it: "u", "n", "d"."""
         return frozenset(self.changes[OP].unique())
+
+    def all_staged(self) -> TableBatch:
+        """The same batch with every row on the road through staging, where a bad one can be isolated."""
+        if self.direct is None:
+            return self
+        return replace(self, direct=None, staged=stage(self.plan, self.changes))
 
 
 @dataclass(frozen=True)

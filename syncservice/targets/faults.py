@@ -17,6 +17,17 @@ _CONTENTION = (
     pg.QueryCanceled,
     pg.TransactionRollback,
 )
+# Errors without an SQLSTATE are the driver's own: the connection is gone.
+_UNREACHABLE = (
+    pg.AdminShutdown,
+    pg.CrashShutdown,
+    pg.CannotConnectNow,
+    pg.DatabaseDropped,
+    pg.IdleInTransactionSessionTimeout,
+    pg.TooManyConnections,
+    pg.DiskFull,
+    pg.OutOfMemory,
+)
 
 
 def translate(error: psycopg.Error) -> SyncError:
@@ -43,7 +54,14 @@ def translate(error: psycopg.Error) -> SyncError:
             code="target_type",
             remedy="Change the target column's type, then resume the pair.",
         )
-    return TargetUnavailable(f"the target's connection failed: {first_line(error)}")
+    lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if lost or isinstance(error, _UNREACHABLE) or (error.sqlstate or "").startswith("08"):
+        return TargetUnavailable(f"the target's connection failed: {first_line(error)}")
+    return Halt(
+        f"the target refuses ({error.sqlstate or type(error).__name__}): {first_line(error)}",
+        code="target_refuses",
+        remedy="Mend what the message names on the target, then resume the pair.",
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -5,21 +5,24 @@ One apply is one transaction. Its steps are numbered; invariants are those of do
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 
 import polars as pl
 import psycopg
 from psycopg import sql
 
-from consumers.records import TopicPartition
+from consumers.records import Records, TopicPartition
 from syncservice.compact import MASK, OFFSET, unavailable_columns
 from syncservice.errors import Fenced, ResyncRequired, SyncError, TargetUnavailable
 from syncservice.targets import statements
 from syncservice.targets.base import LIVE, Applied, Batch, Claim, DeadLetter, ParkedKeys, TableBatch
 from syncservice.targets.faults import ROW_FAULTS, first_line, translate
 from syncservice.targets.keys import key_texts
+from syncservice.targets.staging import Staged
 
 Connect = Callable[[], psycopg.Connection[tuple[object, ...]]]
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -118,7 +121,8 @@ class PostgresTarget:
             try:
                 return self._apply(claim, batch, confirm, isolate=False)
             except ROW_FAULTS:
-                return self._apply(claim, batch, confirm, isolate=True)
+                staged = replace(batch, tables=tuple(table.all_staged() for table in batch.tables))
+                return self._apply(claim, staged, confirm, isolate=True)
 
     def _apply(self, claim: Claim, batch: Batch, confirm: Callable[[], None], isolate: bool) -> Applied:
         connection = self._open()
@@ -149,26 +153,21 @@ class PostgresTarget:
         self._staging[name] = columns
 
     def _copy(self, connection: Connection, table: TableBatch) -> None:
-        if not table.staged.rows:
-            return
-        stage = statements.staging_name(table.plan)
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(statements.copy_in(stage, table.staged.columns)) as copy,
-        ):
-            copy.write(table.staged.payload)
+        if table.staged.rows:
+            _copy_in(connection, statements.staging_name(table.plan), table.staged)
 
     def _check_fence(self, connection: Connection, claim: Claim, batch: Batch) -> None:
         """Invariant 1: only the owner of the current epoch, at the expected offset, writes."""
         for partition in sorted(batch.next):
             row = connection.execute(
-                "SELECT epoch, next_offset FROM terrafusion.offsets "
+                "SELECT epoch, next_offset, owner FROM terrafusion.offsets "
                 "WHERE pair = %s AND generation = %s AND topic = %s AND partition = %s FOR UPDATE",
                 (self.pair, claim.generation, *partition),
             ).fetchone()
             expected = (claim.epochs[partition], batch.start[partition])
-            if row != expected:
-                raise Fenced(f"{partition.topic}: expected epoch and offset {expected}, found {row}")
+            if row is None or row[:2] != expected:
+                taken = row is not None and row[2] not in (None, self.owner)
+                raise Fenced(f"{partition.topic}: expected {expected}, found {row}", taken=taken)
 
     def _merge(self, connection: Connection, tables: Sequence[TableBatch], isolate: bool) -> list[DeadLetter]:
         """Deletes, children first; then upserts, parents first (`tables` come parents first)."""
@@ -176,6 +175,10 @@ class PostgresTarget:
             connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         run = self._isolated if isolate else self._whole
         letters: list[DeadLetter] = []
+        for table in tables:
+            if table.direct is not None:
+                name = statements.table_name(table.plan.schema, table.plan.table)
+                _copy_in(connection, name, table.direct)
         for table in reversed(tables):
             letters += run(connection, table, self._delete)
         for table in tables:
@@ -214,7 +217,7 @@ class PostgresTarget:
 
     def _upsert(self, connection: Connection, table: TableBatch, first: int, last: int) -> list[DeadLetter]:
         merge = self._merges[table.plan.name]
-        if "n" in table.kinds:
+        if "n" in table.kinds and table.direct is None:
             connection.execute(merge.insert, ("n", first, last))
         if "u" in table.kinds:
             connection.execute(merge.upsert, ("u", first, last))
@@ -314,8 +317,17 @@ class PostgresTarget:
             self._connection = None
 
 
+def _copy_in(connection: Connection, name: sql.Identifier, staged: Staged) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(statements.copy_in(name, staged.columns)) as copy,
+    ):
+        copy.write(staged.payload)
+
+
 def _letter(table: TableBatch, offset: int, code: str, reason: str) -> DeadLetter:
-    record = next(r for r in table.records if r.offset == offset)
+    offsets = Records.of(table.records).offsets
+    record = table.records[bisect_left(offsets, offset)]
     row = table.changes.filter(pl.col(OFFSET) == offset)
     return DeadLetter(table.partition, record, table.plan.name, key_texts(table.plan, row)[0], code, reason)
 

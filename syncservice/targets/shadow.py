@@ -6,6 +6,7 @@ that are not the pair's, …) is not replaced: the difference is merged into it 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,7 +47,8 @@ class Difference:
 
 def shadow_of(plan: TablePlan, operation: str) -> TablePlan:
     """The plan that fills the shadow. Its name is bounded and belongs to the operation."""
-    return replace(plan, table=f"{plan.table.encode()[:40].decode(errors='ignore')}__tf_{operation[:8]}")
+    mark = hashlib.sha256(f"{plan.name} {operation}".encode()).hexdigest()[:12]
+    return replace(plan, table=f"{plan.table.encode()[:32].decode(errors='ignore')}__tf_{mark}")
 
 
 def create(connection: Connection, plan: TablePlan, shadow: TablePlan) -> None:

@@ -57,7 +57,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
 
     def memory(messages: Messages) -> tuple[EventSource, TopicPartition]:
         there = TopicPartition("topic", 0)
-        source = MemorySource({there: [RawRecord(n, k, v, 0) for n, (k, v) in enumerate(messages)]})
+        source = MemorySource({there: [RawRecord(n, k, v) for n, (k, v) in enumerate(messages)]})
         return source, there
 
     def kafka(messages: Messages) -> tuple[EventSource, TopicPartition]:

@@ -14,7 +14,7 @@ GUARD = TruncateGuard("pacs-1.truncates", {"public.parcel": "cama.parcel"})
 
 
 def batch(*values: bytes | None, topic: str = GUARD.topic) -> RawBatch:
-    return batch_of({TopicPartition(topic, 0): [RawRecord(n, None, v, 0) for n, v in enumerate(values)]})
+    return batch_of({TopicPartition(topic, 0): [RawRecord(n, None, v) for n, v in enumerate(values)]})
 
 
 def test_case_17_a_truncate_of_a_synced_table_halts_with_the_remedy() -> None:
