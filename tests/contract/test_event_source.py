@@ -21,10 +21,7 @@ Open = Callable[[Messages], tuple[EventSource, TopicPartition]]
 
 
 @pytest.fixture(scope="module")
-def bootstrap() -> str:
-    stack = Stack.here()
-    if not any(part.name == "broker" and part.state == "running" for part in stack.status()):
-        pytest.skip("no broker runs: `terrafusion stack up broker`")
+def bootstrap(stack: Stack) -> str:
     return stack.env()["KAFKA_BOOTSTRAP"]
 
 
@@ -50,7 +47,7 @@ def produce(bootstrap: str, topic: str, messages: Messages, transaction: bool = 
     producer.flush(10)
 
 
-@pytest.fixture(params=["memory", "kafka"])
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.stack)])
 def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens a source over a topic that holds these messages, at no position yet."""
     sources: list[EventSource] = []
@@ -142,6 +139,7 @@ def test_an_end_is_told_once_until_more_has_been_read(opened: Open) -> None:
 # -- Kafka alone -------------------------------------------------------------------------------------
 
 
+@pytest.mark.stack
 def test_case_33_a_transaction_marker_at_the_end_moves_the_position(bootstrap: str, topic: str) -> None:
     produce(bootstrap, topic, numbered(2), transaction=True)
     source, there = KafkaSource(bootstrap), TopicPartition(topic, 0)
@@ -155,6 +153,7 @@ def test_case_33_a_transaction_marker_at_the_end_moves_the_position(bootstrap: s
         source.close()
 
 
+@pytest.mark.stack
 def test_case_36_a_position_outside_the_log_is_an_error_never_a_jump(bootstrap: str, topic: str) -> None:
     produce(bootstrap, topic, numbered(2))
     source = KafkaSource(bootstrap)
@@ -167,6 +166,7 @@ def test_case_36_a_position_outside_the_log_is_an_error_never_a_jump(bootstrap: 
         source.close()
 
 
+@pytest.mark.stack
 def test_a_group_starts_where_its_owner_says_and_hands_over(bootstrap: str, topic: str) -> None:
     produce(bootstrap, topic, numbered(5))
     there = TopicPartition(topic, 0)

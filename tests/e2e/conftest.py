@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,8 +21,7 @@ from terrafusion.demo.live import LiveLoad
 from terrafusion.demo.manifests import PAIR
 from terrafusion.demo.product import Operation
 from terrafusion.stack import Stack
-from terrafusion.stack.config import Home
-from terrafusion.stack.ports import DEFAULTS, LOOPBACK
+from tests.conftest import make_home
 
 PARCELS = 2000
 
@@ -35,25 +32,6 @@ def eventually(holds: Callable[[], bool], seconds: float, what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.2)
-
-
-def free_ports() -> dict[str, int]:
-    """A port for each part, away from the defaults, all free at this moment."""
-    for offset in range(7000, 20000, 100):
-        ports = {name: port + offset for name, port in DEFAULTS.items()}
-        if all(_is_free(port) for port in ports.values()):
-            return ports
-    raise AssertionError("no free range of ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
 
 
 def processes_of(home: Path) -> list[str]:
@@ -72,14 +50,12 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="session")
-def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture
+def demo_home(tmp_path: Path) -> Iterator[Path]:
     """A state folder with ports of its own; nothing runs yet, and nothing afterwards."""
-    home = tmp_path_factory.mktemp("demo") / "state"
-    home.mkdir(mode=0o700)
-    (home / "ports.json").write_text(json.dumps({"offset": 0, "ports": free_ports()}))
-    yield home
-    Stack(Home(home)).down()
+    home = make_home(tmp_path)
+    yield home.root
+    Stack(home).down()
 
 
 @dataclass(frozen=True)
@@ -123,9 +99,8 @@ class DemoStack:
 
 
 @pytest.fixture(scope="session")
-def demo_stack(demo_home: Path) -> DemoStack:
-    """The stack with a county of 2,000 parcels whose first full sync is done."""
-    stack = Stack(Home(demo_home))
+def demo_stack(stack: Stack) -> DemoStack:
+    """The session's stack with a county of 2,000 parcels whose first full sync is done."""
     demo = Demo(stack, DemoOptions(parcels=PARCELS, seed=3), Console(stderr=True, width=160))
     demo.start_stack()
     demo.remove_earlier_pair()

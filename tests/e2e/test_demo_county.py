@@ -17,7 +17,6 @@ from terrafusion.demo.databases import make_source, make_target, source_address,
 from terrafusion.demo.live import LiveLoad
 from terrafusion.demo.manifests import MappedTable, mapped_tables
 from terrafusion.stack import Stack
-from terrafusion.stack.config import Home
 
 pytestmark = pytest.mark.stack
 PACS, CAMA = "demo_scratch_pacs", "demo_scratch_cama"
@@ -59,9 +58,7 @@ def _copy(source: psycopg.Connection, target: psycopg.Connection, table: MappedT
 
 
 @pytest.fixture(scope="module")
-def scratch(demo_home: Path) -> Iterator[Scratch]:
-    stack = Stack(Home(demo_home))
-    stack.up(["source-db", "target-db"])
+def scratch(stack: Stack) -> Iterator[Scratch]:
     environment = stack.env()
     made = Scratch(environment["SOURCE_DSN"], environment["TARGET_DSN"], stack.home.secrets)
     yield made

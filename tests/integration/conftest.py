@@ -10,18 +10,6 @@ import pytest
 from terrafusion.stack import Stack
 from tests.integration.connect_lab import SourceLab
 
-PARTS = ("control-db", "source-db", "target-db", "broker", "registry", "connect")
-
-
-@pytest.fixture(scope="session")
-def stack() -> Stack:
-    """The local stack of this checkout, brought up where it is not."""
-    found = Stack.here()
-    states = {part.name: part.state for part in found.status()}
-    if any(states.get(part) != "running" for part in PARTS):
-        found.up(PARTS)
-    return found
-
 
 @pytest.fixture(scope="module")
 def source_lab(stack: Stack) -> Iterator[Callable[[str, str, list[str]], SourceLab]]:

@@ -38,5 +38,5 @@ def test_other_topics_and_other_events_pass() -> None:
 
 
 def test_a_truncate_names_its_table_and_position() -> None:
-    assert truncated(RawRecord(0, None, PARCEL.value("t", lsn=5), 0), SCHEMAS) == ("public.parcel", 5)
-    assert truncated(RawRecord(0, None, PARCEL.value("t", lsn=None), 0), SCHEMAS) == ("public.parcel", 0)
+    assert truncated(RawRecord(0, None, PARCEL.value("t", lsn=5)), SCHEMAS) == ("public.parcel", 5)
+    assert truncated(RawRecord(0, None, PARCEL.value("t", lsn=None)), SCHEMAS) == ("public.parcel", 0)
