@@ -107,9 +107,6 @@ def test_an_error_nobody_foresaw_is_tried_again() -> None:
     assert delays_of(ValueError("odd"), TargetUnavailable("down")) == [1, 2]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a panic of polars or pgpq is no Exception: the thread dies and still says running"
-)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_panic_does_not_end_the_thread_without_a_word() -> None:
     class PanicException(BaseException):
