@@ -103,4 +103,9 @@ class PairRunner:
             for group in self.groups:
                 if group.state == state and group.trouble is not None:
                     return group.trouble
+        dead = [group for group in self.groups if group.ident is not None and not group.is_alive()]
+        if dead:
+            return SyncError(
+                f"the thread that applies {', '.join(dead[0].topics)} has ended; see SyncService's log"
+            )
         return None

@@ -45,8 +45,7 @@ class PostgresTarget:
     def __init__(self, connect: Connect, pair: str, owner: str, generation: str = LIVE) -> None:
         self._connect, self.pair, self.owner, self.generation = connect, pair, owner, generation
         self._connection: Connection | None = None
-        self._staging: dict[str, tuple[tuple[str, str], ...]] = {}
-        self._merges: dict[str, statements.Merge] = {}
+        self._merges: dict[tuple[str, tuple[tuple[str, str], ...]], statements.Merge] = {}
 
     # -- claim -------------------------------------------------------------------------------------
 
@@ -141,20 +140,19 @@ class PostgresTarget:
         return Applied({t.plan.name: len(t.records) for t in batch.tables}, _count(letters), parked)
 
     def _prepare(self, connection: Connection, table: TableBatch) -> None:
-        """Make the staging table and the statements for this staged shape."""
-        name, columns = table.plan.name, table.staged.columns
-        if not columns or self._staging.get(name) == columns:
+        """Make the staging table and the statements for this staged shape, once for each."""
+        columns = table.staged.columns
+        if not columns or (table.plan.name, columns) in self._merges:
             return
-        stage = statements.staging_name(table.plan)
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage))
+        stage = statements.staging_name(table.plan, columns)
         connection.execute(statements.create_staging(stage, columns))
         target = statements.table_name(table.plan.schema, table.plan.table)
-        self._merges[name] = statements.merge(table.plan, target, columns)
-        self._staging[name] = columns
+        self._merges[table.plan.name, columns] = statements.merge(table.plan, target, columns)
 
     def _copy(self, connection: Connection, table: TableBatch) -> None:
         if table.staged.rows:
-            _copy_in(connection, statements.staging_name(table.plan), table.staged)
+            stage = statements.staging_name(table.plan, table.staged.columns)
+            _copy_in(connection, stage, table.staged)
 
     def _check_fence(self, connection: Connection, claim: Claim, batch: Batch) -> None:
         """Invariant 1: only the owner of the current epoch, at the expected offset, writes."""
@@ -212,11 +210,11 @@ class PostgresTarget:
 
     def _delete(self, connection: Connection, table: TableBatch, first: int, last: int) -> list[DeadLetter]:
         if "d" in table.kinds:
-            connection.execute(self._merges[table.plan.name].delete, (first, last))
+            connection.execute(self._merges[table.plan.name, table.staged.columns].delete, (first, last))
         return []
 
     def _upsert(self, connection: Connection, table: TableBatch, first: int, last: int) -> list[DeadLetter]:
-        merge = self._merges[table.plan.name]
+        merge = self._merges[table.plan.name, table.staged.columns]
         if "n" in table.kinds and table.direct is None:
             connection.execute(merge.insert, ("n", first, last))
         if "u" in table.kinds:
@@ -310,7 +308,6 @@ class PostgresTarget:
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back by the server."""
-        self._staging.clear()
         self._merges.clear()
         if self._connection is not None:
             self._connection.close()

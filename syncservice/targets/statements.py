@@ -42,9 +42,13 @@ def table_name(schema: str, table: str) -> sql.Identifier:
     return sql.Identifier(schema, table)
 
 
-def staging_name(plan: TablePlan) -> sql.Identifier:
-    """The temporary table a target table's batches go through; one connection has one for each table."""
-    return sql.Identifier("pg_temp", f"stage_{hashlib.sha256(plan.name.encode()).hexdigest()[:16]}")
+Columns = Sequence[tuple[str, str]]
+
+
+def staging_name(plan: TablePlan, columns: Columns) -> sql.Identifier:
+    """The temporary table that batches of this shape go through; a table has one for each shape it has seen."""
+    shape = f"{plan.name} {columns!r}"
+    return sql.Identifier("pg_temp", f"stage_{hashlib.sha256(shape.encode()).hexdigest()[:16]}")
 
 
 def create_staging(name: sql.Identifier, columns: Sequence[tuple[str, str]]) -> sql.Composed:
@@ -79,7 +83,7 @@ def _bare(target: str) -> str:
 def merge(plan: TablePlan, target: sql.Identifier, staged: Sequence[tuple[str, str]]) -> Merge:
     """Compile the statements for one staged shape."""
     types = dict(staged)
-    stage = staging_name(plan)
+    stage = staging_name(plan, staged)
     values = {c.target: cast(_staged(i), types[f"c{i}"], c.type) for i, c in enumerate(plan.columns)}
     names = _join(sql.Identifier(c.target) for c in plan.columns)
     insert = sql.SQL(
@@ -106,7 +110,7 @@ def partial_update(
     return sql.SQL(
         "UPDATE {target} t SET {sets} FROM {stage} s "
         "WHERE s.op = 'u' AND s.mask = %s AND s.seq BETWEEN %s AND %s AND {same} RETURNING s.seq"
-    ).format(target=target, sets=_join(sets), stage=staging_name(plan), same=_same_key(plan, values))
+    ).format(target=target, sets=_join(sets), stage=staging_name(plan, staged), same=_same_key(plan, values))
 
 
 def _on_conflict(plan: TablePlan) -> sql.Composed:

@@ -112,6 +112,7 @@ def test_a_table_of_keys_alone_does_nothing_on_conflict() -> None:
 
 
 def test_case_55_staging_names_are_short_whatever_the_tables_name() -> None:
-    plan = PARCEL.plan(table='"' * 63)
-    assert len(staging_name(plan).as_string()) < 63
-    assert staging_name(plan) != staging_name(PARCEL.plan())
+    plan, columns = PARCEL.plan(table='"' * 63), (("c0", "INT4"),)
+    assert len(staging_name(plan, columns).as_string()) < 63
+    assert staging_name(plan, columns) != staging_name(PARCEL.plan(), columns)
+    assert staging_name(plan, columns) != staging_name(plan, (("c0", "TEXT"),))
