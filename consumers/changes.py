@@ -145,7 +145,7 @@ def _by_schema(records: Records, bad: list[Bad]) -> tuple[dict[int, Records], Re
     if (
         records
         and None not in records.values
-        and len({value[:HEADER_BYTES] for value in records.values if value}) == 1
+        and len({(value or b"")[:HEADER_BYTES] for value in records.values}) == 1
     ):
         with suppress(BadRecord):
             return {schema_id_of(records.values[0] or b""): records}, Records([], [], [])
