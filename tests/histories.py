@@ -59,7 +59,7 @@ _VALUES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "note": st.none() | st.sampled_from([b"", b"\x00\xff"]),
     },
 }
-JUNK = ("bad_magic", "truncated", "bad_avro", "unexpected_op", "bad_key")
+JUNK = ("bad_magic", "empty", "truncated", "bad_avro", "unexpected_op", "bad_key")
 
 
 @dataclass
@@ -160,11 +160,12 @@ class History:
             return self.model.junk(writer, record, None, code)
         value = {
             "bad_magic": b"{" + sound[1:],
+            "empty": b"",
             "truncated": sound[:3],
             "bad_avro": sound[:-9],
             "unexpected_op": writer.value("m", key | values),
         }[code]
-        return self.model.junk(writer, log.raw(text, value), key, code)
+        return self.model.junk(writer, log.raw(text, value), key, "truncated" if code == "empty" else code)
 
     def _upsert(self, table: str, key: Row, row: Row, op: str, before: Row | None) -> None:
         record = self.logs[table].upsert(row, op, before)

@@ -144,6 +144,17 @@ def test_case_49_a_key_of_another_type_deletes_nothing(key: bytes) -> None:
     assert changes.frame.is_empty()
 
 
+@pytest.mark.parametrize("others", [0, 1, ROWS_BELOW])
+def test_case_49_an_empty_value_is_told_alike_in_any_company(others: int) -> None:
+    log = Log(WRITER)
+    for number in range(others):
+        log.upsert(row(number, "fine"), "c")
+    log.raw(b'{"id":1}', b"")
+    changes = read(log)
+    assert [(b.record.offset, b.error.code) for b in changes.bad] == [(others, "truncated")]
+    assert changes.frame.height == others
+
+
 def test_nothing_but_bad_records_gives_an_empty_frame() -> None:
     log = Log(WRITER)
     log.raw(b'{"id":1}', b"")
