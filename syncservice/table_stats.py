@@ -26,7 +26,7 @@ class TableStats:
     plan: TablePlan
     records: int = 0
     dead_letters: int = 0
-    parked_keys: int = 0
+    parked: frozenset[str] = frozenset()
     next_offset: int | None = None
     applied_at: float | None = None
     source_ms: int | None = None
@@ -66,7 +66,7 @@ class PairStats:
         with self._lock:
             self._positions(claim.next)
             for stats in self._by_topic.values():
-                stats.parked_keys = len(claim.parked.get(stats.plan.name, ()))
+                stats.parked = claim.parked.get(stats.plan.name, frozenset())
 
     def applied(self, batch: Batch, applied: Applied) -> None:
         """See pipeline.Observer."""
@@ -78,7 +78,7 @@ class PairStats:
                 stats.add(now, len(table.records), table.newest.ts_ms if table.newest else None)
                 letters = applied.dead_letters.get(table.plan.name, 0)
                 stats.dead_letters += letters
-                stats.parked_keys += len(applied.newly_parked.get(table.plan.name, ()))
+                stats.parked |= applied.newly_parked.get(table.plan.name, frozenset())
                 metrics.RECORDS.labels(self._pair, table.plan.name, "change").inc(len(table.records))
                 if letters:
                     metrics.DEAD_LETTERS.labels(self._pair, table.plan.name, "apply").inc(letters)
@@ -139,7 +139,7 @@ class PairStats:
             "latency_p50_ms": percentile(stats.latencies_ms(now), 0.5),
             "latency_p99_ms": percentile(stats.latencies_ms(now), 0.99),
             "dead_letters": stats.dead_letters,
-            "parked_keys": stats.parked_keys,
+            "parked_keys": len(stats.parked),
         }
 
 
