@@ -14,8 +14,8 @@ from consumers.changes import OFFSET, OP, UNAVAILABLE
 MASK = "@mask"  # the names of a row's unavailable columns, joined by \x1f; "" when it is whole
 
 
-def compact(changes: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    """Keep the last change of each key, in offset order, with a `@mask` column.
+def with_masks(changes: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """The changes with a `@mask` column instead of flags.
 
     An unavailable value (unchanged TOAST) takes the value an earlier change of the same key in this batch
     gave it; where there is none it stays unavailable and the row's mask says so.
@@ -23,8 +23,12 @@ def compact(changes: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     flags = [c for c in changes.columns if c.startswith(UNAVAILABLE)]
     if flags:
         changes = _fill_from_history(changes, key, flags)
-    last = changes.unique(subset=list(key), keep="last", maintain_order=True)
-    return last.with_columns(_mask(flags)).drop(flags)
+    return changes.with_columns(_mask(flags)).drop(flags)
+
+
+def last_per_key(changes: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """The last change of each key, in offset order."""
+    return changes.unique(subset=list(key), keep="last", maintain_order=True)
 
 
 def _fill_from_history(changes: pl.DataFrame, key: Sequence[str], flags: Sequence[str]) -> pl.DataFrame:
@@ -54,4 +58,4 @@ def unavailable_columns(mask: str) -> tuple[str, ...]:
     return tuple(mask.split("\x1f")) if mask else ()
 
 
-__all__ = ["MASK", "OFFSET", "OP", "compact", "unavailable_columns"]
+__all__ = ["MASK", "OFFSET", "OP", "last_per_key", "unavailable_columns", "with_masks"]

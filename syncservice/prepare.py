@@ -20,7 +20,7 @@ from consumers.errors import BadRecord, UnsupportedSchema
 from consumers.records import RawBatch, RawRecord, TopicPartition
 from consumers.schema import WriterSchema
 from schemas.registry import UnknownSchema
-from syncservice.compact import MASK, OFFSET, OP, compact
+from syncservice.compact import MASK, OFFSET, OP, last_per_key, with_masks
 from syncservice.plan import TablePlan
 from syncservice.targets.base import Batch, DeadLetter, ParkedKeys, TableBatch
 from syncservice.targets.direct import direct
@@ -62,32 +62,28 @@ def prepare_table(
     """One table's share of a batch."""
     changes = read_changes(plan.topic, records, plan.wanted, schemas)
     frame, dead = _park(plan, partition, changes, parked.get(plan.name, frozenset()), records, schemas)
-    if frame.height:
-        frame = compact(frame, plan.source_key)
-        if classify is not None:
-            frame = classify(frame, plan.source_key)
-        return _table_batch(plan, partition, frame, records, dead, changes.newest)
-    empty = pl.DataFrame(schema={OFFSET: pl.Int64, OP: pl.String, MASK: pl.String})
-    return TableBatch(
-        plan, partition, empty, Staged((), b"", 0), (), records, None, tuple(dead), changes.newest
-    )
-
-
-def _table_batch(
-    plan: TablePlan,
-    partition: TopicPartition,
-    frame: pl.DataFrame,
-    records: Sequence[RawRecord],
-    dead: Sequence[DeadLetter],
-    newest: SourcePosition | None,
-) -> TableBatch:
-    missing = [c.source for c in plan.columns if c.source not in frame.columns]
-    frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
+    if not frame.height:
+        empty = pl.DataFrame(schema={OFFSET: pl.Int64, OP: pl.String, MASK: pl.String})
+        return TableBatch(
+            plan, partition, empty, empty, Staged((), b"", 0), (), records, None, tuple(dead), changes.newest
+        )
+    history = with_masks(_complete(plan, frame), plan.source_key)
+    frame = last_per_key(history, plan.source_key)
+    if classify is not None:
+        frame = classify(frame, plan.source_key)
     masks = tuple(mask for mask in frame[MASK].unique() if mask)
     new = frame.filter(pl.col(OP) == "n")
     straight = direct(plan, new) if new.height else None
     staged = stage(plan, frame if straight is None else frame.filter(pl.col(OP) != "n"))
-    return TableBatch(plan, partition, frame, staged, masks, records, straight, tuple(dead), newest)
+    return TableBatch(
+        plan, partition, frame, history, staged, masks, records, straight, tuple(dead), changes.newest
+    )
+
+
+def _complete(plan: TablePlan, frame: pl.DataFrame) -> pl.DataFrame:
+    """With every column of the plan: a batch of deletes alone has key columns only."""
+    missing = [c.source for c in plan.columns if c.source not in frame.columns]
+    return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
 
 
 def _park(

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import polars as pl
 
 from consumers.changes import SourcePosition
-from consumers.records import RawBatch, RawRecord, TopicPartition
+from consumers.records import RawBatch, RawRecord, Records, TopicPartition
 from syncservice.compact import OP
 from syncservice.plan import TablePlan
-from syncservice.targets.staging import Staged, stage
+from syncservice.targets.staging import Staged
 
 LIVE = "live"
 ParkedKeys = Mapping[str, frozenset[str]]  # target table → logical keys (JSON)
@@ -59,6 +60,7 @@ class TableBatch:
     plan: TablePlan
     partition: TopicPartition
     changes: pl.DataFrame
+    history: pl.DataFrame  # all changes before compaction: what a failing key's history is expanded from
     staged: Staged
     masks: tuple[str, ...]  # the partial updates in it
     records: Sequence[RawRecord]  # all that were read, for dead letters
@@ -71,11 +73,10 @@ class TableBatch:
         """The operations in it: "u", "n", "d"."""
         return frozenset(self.changes[OP].unique())
 
-    def all_staged(self) -> TableBatch:
-        """The same batch with every row on the road through staging, where a bad one can be isolated."""
-        if self.direct is None:
-            return self
-        return replace(self, direct=None, staged=stage(self.plan, self.changes))
+    def record(self, offset: int) -> RawRecord:
+        """The record at an offset."""
+        records = Records.of(self.records)
+        return records[bisect_left(records.offsets, offset)]
 
 
 @dataclass(frozen=True)

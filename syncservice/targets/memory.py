@@ -15,6 +15,7 @@ from syncservice.compact import MASK, OFFSET, OP, unavailable_columns
 from syncservice.errors import Fenced, ResyncRequired, TargetUnavailable
 from syncservice.plan import TablePlan
 from syncservice.targets.base import LIVE, Applied, Batch, Claim, DeadLetter, TableBatch
+from syncservice.targets.isolation import RowFault, isolate
 from syncservice.targets.keys import key_texts
 
 Row = dict[str, Any]
@@ -82,10 +83,8 @@ class MemoryTarget:
             self._check_fence(claim, batch)
             tables = {t.plan.name: dict(self.database.rows.get(t.plan.name, {})) for t in batch.tables}
             letters = [letter for table in batch.tables for letter in table.dead]
-            for table in reversed(batch.tables):
-                _delete(table, tables[table.plan.name])
             for table in batch.tables:
-                letters += self._upsert(table, tables[table.plan.name])
+                letters += self._changed(table, tables)
             confirm()
             self.database.rows |= tables
             self._advance(batch)
@@ -98,8 +97,23 @@ class MemoryTarget:
             if found is None or (found.epoch, found.next) != expected:
                 raise Fenced(f"{partition.topic}: expected epoch and offset {expected}, found {found}")
 
+    def _changed(self, table: TableBatch, tables: dict[str, Rows]) -> list[DeadLetter]:
+        """The batch as it is; when a row is refused, its events in parts."""
+
+        def attempt(part: TableBatch) -> list[DeadLetter]:
+            rows = dict(tables[part.plan.name])
+            _delete(part, rows)
+            letters = self._upsert(part, rows)
+            tables[part.plan.name] = rows
+            return letters
+
+        try:
+            return attempt(table)
+        except RowFault:
+            return isolate(table, attempt)
+
     def _upsert(self, table: TableBatch, rows: Rows) -> list[DeadLetter]:
-        """Whole rows, then partial updates. A row that cannot be written is a dead letter."""
+        """Whole rows, then partial updates. Raises RowFault for a row that a constraint refuses."""
         letters: list[DeadLetter] = []
         for change in sorted(table.changes.to_dicts(), key=lambda change: change[MASK] != ""):
             if change[OP] == "d":
@@ -108,10 +122,10 @@ class MemoryTarget:
             unavailable = unavailable_columns(change[MASK])
             if unavailable and key not in rows:
                 letters.append(_letter(table, change[OFFSET], "unavailable_value", "no row to complete it"))
-            elif why := self.database.refuse(table.plan.name, rows.get(key, {}) | row):
-                letters.append(_letter(table, change[OFFSET], "target_refused", why))
-            else:
-                rows[key] = rows.get(key, {}) | row
+                continue
+            if why := self.database.refuse(table.plan.name, rows.get(key, {}) | row):
+                raise RowFault("target_refused", why)
+            rows[key] = rows.get(key, {}) | row
         return letters
 
     def _advance(self, batch: Batch) -> None:
@@ -154,6 +168,5 @@ def _row(plan: TablePlan, change: Mapping[str, Any]) -> tuple[tuple[Any, ...], R
 
 
 def _letter(table: TableBatch, offset: int, code: str, reason: str) -> DeadLetter:
-    record = next(r for r in table.records if r.offset == offset)
     key = key_texts(table.plan, table.changes.filter(table.changes[OFFSET] == offset))[0]
-    return DeadLetter(table.partition, record, table.plan.name, key, code, reason)
+    return DeadLetter(table.partition, table.record(offset), table.plan.name, key, code, reason)

@@ -5,28 +5,27 @@ One apply is one transaction. Its steps are numbered; invariants are those of do
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib import resources
 
 import polars as pl
 import psycopg
 from psycopg import sql
 
-from consumers.records import Records, TopicPartition
+from consumers.records import TopicPartition
 from syncservice.compact import MASK, OFFSET, unavailable_columns
 from syncservice.errors import Fenced, ResyncRequired, SyncError, TargetUnavailable
 from syncservice.targets import statements
 from syncservice.targets.base import LIVE, Applied, Batch, Claim, DeadLetter, ParkedKeys, TableBatch
 from syncservice.targets.faults import ROW_FAULTS, first_line, translate
+from syncservice.targets.isolation import RowFault, isolate
 from syncservice.targets.keys import key_texts
+from syncservice.targets.shadow import add_key
 from syncservice.targets.staging import Staged
 
 Connect = Callable[[], psycopg.Connection[tuple[object, ...]]]
 Connection = psycopg.Connection[tuple[object, ...]]
-Step = Callable[[Connection, TableBatch, int, int], list[DeadLetter]]
 TERMINATE_AFTER = "3s"  # how long a claim waits for the former owner's lock before it ends that session
 
 
@@ -120,22 +119,25 @@ class PostgresTarget:
             try:
                 return self._apply(claim, batch, confirm, isolate=False)
             except ROW_FAULTS:
-                staged = replace(batch, tables=tuple(table.all_staged() for table in batch.tables))
-                return self._apply(claim, staged, confirm, isolate=True)
+                return self._apply(claim, batch, confirm, isolate=True)
 
     def _apply(self, claim: Claim, batch: Batch, confirm: Callable[[], None], isolate: bool) -> Applied:
         connection = self._open()
-        for table in batch.tables:
-            self._prepare(connection, table)
         letters = [letter for table in batch.tables for letter in table.dead]
-        with connection.transaction():
-            for table in batch.tables:  # 1. staging, before any offset row is locked
-                self._copy(connection, table)
-            self._check_fence(connection, claim, batch)  # 2. epoch and offset as expected, else rollback
-            letters += self._merge(connection, batch.tables, isolate)  # 3. rows
-            parked = self._write_letters(connection, claim, letters)  # 4. dead letters and parked keys
-            self._advance(connection, claim, batch)  # 5. offsets
-            confirm()  # 6. the topics are still the ones we claimed
+        try:
+            with connection.transaction():
+                if not isolate:
+                    for table in batch.tables:  # 1. staging, before any offset row is locked
+                        self._copy(connection, table)
+                self._check_fence(connection, claim, batch)  # 2. epoch and offset as expected, else rollback
+                apply = self._isolated if isolate else self._merge
+                letters += apply(connection, batch.tables)  # 3. rows
+                parked = self._write_letters(connection, claim, letters)  # 4. dead letters and parked keys
+                self._advance(connection, claim, batch)  # 5. offsets
+                confirm()  # 6. the topics are still the ones we claimed
+        except BaseException:
+            self._merges.clear()  # a staging table made in this transaction is gone with it
+            raise
         # 7. COMMIT has happened
         return Applied({t.plan.name: len(t.records) for t in batch.tables}, _count(letters), parked)
 
@@ -151,6 +153,7 @@ class PostgresTarget:
 
     def _copy(self, connection: Connection, table: TableBatch) -> None:
         if table.staged.rows:
+            self._prepare(connection, table)
             stage = statements.staging_name(table.plan, table.staged.columns)
             _copy_in(connection, stage, table.staged)
 
@@ -167,75 +170,62 @@ class PostgresTarget:
                 taken = row is not None and row[2] not in (None, self.owner)
                 raise Fenced(f"{partition.topic}: expected {expected}, found {row}", taken=taken)
 
-    def _merge(self, connection: Connection, tables: Sequence[TableBatch], isolate: bool) -> list[DeadLetter]:
-        """Deletes, children first; then upserts, parents first (`tables` come parents first)."""
-        if isolate:
-            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        run = self._isolated if isolate else self._whole
-        letters: list[DeadLetter] = []
+    def _merge(self, connection: Connection, tables: Sequence[TableBatch]) -> list[DeadLetter]:
+        """Straight COPY of new rows; deletes, children first; upserts, parents first (`tables` come parents first)."""
         for table in tables:
             if table.direct is not None:
                 name = statements.table_name(table.plan.schema, table.plan.table)
                 _copy_in(connection, name, table.direct)
         for table in reversed(tables):
-            letters += run(connection, table, self._delete)
+            if table.staged.rows:
+                self._delete(connection, table)
+        return [letter for table in tables if table.staged.rows for letter in self._upsert(connection, table)]
+
+    def _isolated(self, connection: Connection, tables: Sequence[TableBatch]) -> list[DeadLetter]:
+        """Each table's events in parts, each under a savepoint, until the rows at fault stand alone."""
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+        def attempt(part: TableBatch) -> list[DeadLetter]:
+            self._prepare(connection, part)
+            try:
+                with connection.transaction():
+                    stage = statements.staging_name(part.plan, part.staged.columns)
+                    connection.execute(sql.SQL("TRUNCATE {}").format(stage))
+                    self._copy(connection, part)
+                    self._delete(connection, part)
+                    return self._upsert(connection, part)
+            except ROW_FAULTS as error:
+                raise RowFault(f"target_{error.sqlstate or 'refused'}", first_line(error)) from error
+
+        letters: list[DeadLetter] = []
         for table in tables:
-            letters += run(connection, table, self._upsert)
+            if "n" in table.kinds:  # a shadow; what was new to the batch may now come in several parts
+                add_key(connection, table.plan)
+            letters += isolate(table, attempt)
         return letters
 
-    def _whole(self, connection: Connection, table: TableBatch, step: Step) -> list[DeadLetter]:
-        if not table.staged.rows:
-            return []
-        offsets = table.changes[OFFSET]
-        return step(connection, table, offsets[0], offsets[-1])
-
-    def _isolated(
-        self, connection: Connection, table: TableBatch, step: Step, offsets: Sequence[int] | None = None
-    ) -> list[DeadLetter]:
-        """Halve until the rows at fault stand alone."""
-        offsets = table.changes[OFFSET].to_list() if offsets is None else offsets
-        if not offsets:
-            return []
-        try:
-            with connection.transaction():
-                return step(connection, table, offsets[0], offsets[-1])
-        except ROW_FAULTS as error:
-            if len(offsets) == 1:
-                return [
-                    _letter(table, offsets[0], f"target_{error.sqlstate or 'refused'}", first_line(error))
-                ]
-        middle = len(offsets) // 2
-        halves = (offsets[:middle], offsets[middle:])
-        return [letter for half in halves for letter in self._isolated(connection, table, step, half)]
-
-    def _delete(self, connection: Connection, table: TableBatch, first: int, last: int) -> list[DeadLetter]:
+    def _delete(self, connection: Connection, table: TableBatch) -> None:
         if "d" in table.kinds:
-            connection.execute(self._merges[table.plan.name, table.staged.columns].delete, (first, last))
-        return []
+            connection.execute(self._statements(table).delete)
 
-    def _upsert(self, connection: Connection, table: TableBatch, first: int, last: int) -> list[DeadLetter]:
-        merge = self._merges[table.plan.name, table.staged.columns]
+    def _upsert(self, connection: Connection, table: TableBatch) -> list[DeadLetter]:
         if "n" in table.kinds and table.direct is None:
-            connection.execute(merge.insert, ("n", first, last))
+            connection.execute(self._statements(table).insert)
         if "u" in table.kinds:
-            connection.execute(merge.upsert, ("u", first, last))
-        return [
-            letter for mask in table.masks for letter in self._partial(connection, table, mask, first, last)
-        ]
+            connection.execute(self._statements(table).upsert)
+        return [letter for mask in table.masks for letter in self._partial(connection, table, mask)]
 
-    def _partial(
-        self, connection: Connection, table: TableBatch, mask: str, first: int, last: int
-    ) -> list[DeadLetter]:
+    def _statements(self, table: TableBatch) -> statements.Merge:
+        return self._merges[table.plan.name, table.staged.columns]
+
+    def _partial(self, connection: Connection, table: TableBatch, mask: str) -> list[DeadLetter]:
         """Update all columns but the unavailable ones; a row that is not there cannot be completed."""
         target = statements.table_name(table.plan.schema, table.plan.table)
-        statement = statements.partial_update(
-            table.plan, target, table.staged.columns, unavailable_columns(mask)
-        )
-        updated = {row[0] for row in connection.execute(statement, (mask, first, last)).fetchall()}
-        rows = table.changes.filter(pl.col(MASK) == mask)[OFFSET]
-        lost = [offset for offset in rows if first <= offset <= last and offset not in updated]
-        columns = ", ".join(unavailable_columns(mask))
-        reason = f"the event leaves out unchanged values ({columns}), and the target has no such row"
+        unavailable = unavailable_columns(mask)
+        statement = statements.partial_update(table.plan, target, table.staged.columns, unavailable, mask)
+        updated = {row[0] for row in connection.execute(statement).fetchall()}
+        lost = [o for o in table.changes.filter(pl.col(MASK) == mask)[OFFSET] if o not in updated]
+        reason = f"the event leaves out unchanged values ({', '.join(unavailable)}), and the target has no such row"
         return [_letter(table, offset, "unavailable_value", reason) for offset in lost]
 
     def _write_letters(
@@ -323,10 +313,8 @@ def _copy_in(connection: Connection, name: sql.Identifier, staged: Staged) -> No
 
 
 def _letter(table: TableBatch, offset: int, code: str, reason: str) -> DeadLetter:
-    offsets = Records.of(table.records).offsets
-    record = table.records[bisect_left(offsets, offset)]
-    row = table.changes.filter(pl.col(OFFSET) == offset)
-    return DeadLetter(table.partition, record, table.plan.name, key_texts(table.plan, row)[0], code, reason)
+    key = key_texts(table.plan, table.changes.filter(pl.col(OFFSET) == offset))[0]
+    return DeadLetter(table.partition, table.record(offset), table.plan.name, key, code, reason)
 
 
 def _count(letters: Sequence[DeadLetter]) -> dict[str, int]:

@@ -27,9 +27,9 @@ _SAME = {
 
 @dataclass(frozen=True)
 class Merge:
-    """The statements that bring a staged batch into a table.
+    """The statements that bring a staged batch into a table; `insert` is for rows known to be new.
 
-    Parameters: the `op` (insert and upsert only), first and last `seq`. `insert` is for rows known to be new.
+    They have no parameters: psycopg would take a % in an identifier for one.
     """
 
     delete: sql.Composed
@@ -54,7 +54,7 @@ def staging_name(plan: TablePlan, columns: Columns) -> sql.Identifier:
 def create_staging(name: sql.Identifier, columns: Sequence[tuple[str, str]]) -> sql.Composed:
     """The staging table, emptied by each commit."""
     ddl = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in columns)
-    return sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DELETE ROWS").format(name, ddl)
+    return sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS").format(name, ddl)
 
 
 def copy_in(name: sql.Identifier, columns: Sequence[tuple[str, str]]) -> sql.Composed:
@@ -86,20 +86,20 @@ def merge(plan: TablePlan, target: sql.Identifier, staged: Sequence[tuple[str, s
     stage = staging_name(plan, staged)
     values = {c.target: cast(_staged(i), types[f"c{i}"], c.type) for i, c in enumerate(plan.columns)}
     names = _join(sql.Identifier(c.target) for c in plan.columns)
-    insert = sql.SQL(
-        "INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage} s "
-        "WHERE s.op = %s AND s.mask = '' AND s.seq BETWEEN %s AND %s"
-    ).format(target=target, names=names, values=_join(values.values()), stage=stage)
-    delete = sql.SQL(
-        "DELETE FROM {target} t USING {stage} s WHERE s.op = 'd' AND s.seq BETWEEN %s AND %s AND {same}"
-    ).format(target=target, stage=stage, same=_same_key(plan, values))
-    return Merge(delete=delete, insert=insert, upsert=insert + _on_conflict(plan))
+    rows = "INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage} s WHERE s.mask = ''"
+    parts = {"target": target, "names": names, "values": _join(values.values()), "stage": stage}
+    insert = sql.SQL(rows + " AND s.op = 'n'").format(**parts)
+    upsert = sql.SQL(rows + " AND s.op = 'u'").format(**parts) + _on_conflict(plan)
+    delete = sql.SQL("DELETE FROM {target} t USING {stage} s WHERE s.op = 'd' AND {same}").format(
+        target=target, stage=stage, same=_same_key(plan, values)
+    )
+    return Merge(delete=delete, insert=insert, upsert=upsert)
 
 
 def partial_update(
-    plan: TablePlan, target: sql.Identifier, staged: Sequence[tuple[str, str]], unavailable: Sequence[str]
+    plan: TablePlan, target: sql.Identifier, staged: Columns, unavailable: Sequence[str], mask: str
 ) -> sql.Composed:
-    """Update all but the unavailable columns; parameters: mask, first and last seq; returns the seqs updated."""
+    """Update all but the unavailable columns of the rows with this mask; returns the seqs updated."""
     types = dict(staged)
     values = {c.target: cast(_staged(i), types[f"c{i}"], c.type) for i, c in enumerate(plan.columns)}
     sets = [
@@ -108,9 +108,14 @@ def partial_update(
         if c.source not in unavailable
     ]
     return sql.SQL(
-        "UPDATE {target} t SET {sets} FROM {stage} s "
-        "WHERE s.op = 'u' AND s.mask = %s AND s.seq BETWEEN %s AND %s AND {same} RETURNING s.seq"
-    ).format(target=target, sets=_join(sets), stage=staging_name(plan, staged), same=_same_key(plan, values))
+        "UPDATE {target} t SET {sets} FROM {stage} s WHERE s.op = 'u' AND s.mask = {mask} AND {same} RETURNING s.seq"
+    ).format(
+        target=target,
+        sets=_join(sets),
+        stage=staging_name(plan, staged),
+        mask=sql.Literal(mask),
+        same=_same_key(plan, values),
+    )
 
 
 def _on_conflict(plan: TablePlan) -> sql.Composed:

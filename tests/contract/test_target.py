@@ -552,10 +552,6 @@ def test_a_table_that_has_changed_halts_and_loses_nothing(postgres: PostgresLab)
     assert (postgres.rows("cama.parcel"), postgres.offsets()[PARTITION]) == ({}, 0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the good changes before a refused one are compacted away, and lost (design 4.5: expand the key's history)",
-)
 def test_a_refused_change_keeps_the_good_changes_before_it(lab: Lab) -> None:
     target, claim = claimed(lab)
     log = Log(PARCEL)
@@ -579,9 +575,6 @@ def test_a_refused_change_is_a_dead_letter_whatever_follows_it(lab: Lab) -> None
     assert {offset for _, offset in lab.letters()} == {0, 1}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="case 19 is not done yet: upserts meet the unique index one row at a time"
-)
 def test_case_19_unique_values_swapped_in_a_transaction(postgres: PostgresLab) -> None:
     postgres.admin.execute("ALTER TABLE cama.parcel ADD CONSTRAINT u UNIQUE (name)")
     try:
@@ -620,7 +613,6 @@ def _odd_plan(table: str, columns: Mapping[str, str]) -> TablePlan:
         pytest.param(
             "with percent %s",
             {"name": "pct%", "note": "%s"},
-            marks=pytest.mark.xfail(strict=True, reason="identifiers with % are taken for placeholders"),
         ),
     ],
 )

@@ -7,9 +7,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from syncservice.compact import MASK, OFFSET, OP, compact, unavailable_columns
+from syncservice.compact import MASK, OFFSET, OP, last_per_key, unavailable_columns, with_masks
 
 Change = tuple[str, int, str | None, str | None, bool, bool]  # op, id, a, b, a and b unavailable
+
+
+def compact(changes: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """Both steps, as prepare takes them."""
+    return last_per_key(with_masks(changes, key), key)
 
 
 def frame(*changes: Change, flags: bool = True) -> pl.DataFrame:

@@ -97,7 +97,7 @@ def test_a_partial_update_leaves_the_unavailable_columns_out() -> None:
         ),
     )
     text = partial_update(
-        plan, sql.Identifier("cama", "parcel"), staged.columns, ("note", "tags")
+        plan, sql.Identifier("cama", "parcel"), staged.columns, ("note", "tags"), "note\x1ftags"
     ).as_string()
     assert '"name" = s."c1"' in text
     assert "c2" not in text
