@@ -59,6 +59,11 @@ def create(connection: Connection, plan: TablePlan, shadow: TablePlan) -> None:
             _identifier(shadow), _identifier(plan)
         )
     )
+    made = quoted_name(connection, shadow.schema, shadow.table)
+    for _, role, _ in connection.execute(
+        _GRANTS, (made,)
+    ).fetchall():  # default privileges: not the live table's
+        connection.execute(sql.SQL(f"REVOKE ALL ON {{}} FROM {role}").format(_identifier(shadow)))
 
 
 def drop(connection: Connection, table: TablePlan) -> None:
