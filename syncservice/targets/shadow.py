@@ -21,7 +21,8 @@ from syncservice.targets.tables import quoted_name
 Connection = psycopg.Connection[Any]
 
 _INDEXES = """
-SELECT c.relname, pg_get_indexdef(i.indexrelid), k.conname, pg_get_constraintdef(k.oid), i.indisprimary
+SELECT c.relname, pg_get_indexdef(i.indexrelid), k.conname, pg_get_constraintdef(k.oid),
+       obj_description(c.oid, 'pg_class'), obj_description(k.oid, 'pg_constraint')
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
   LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
  WHERE i.indrelid = %s::regclass ORDER BY i.indisprimary DESC, i.indexrelid
@@ -92,7 +93,7 @@ def build_indexes(connection: Connection, plan: TablePlan, shadow: TablePlan) ->
         renames: list[tuple[str, str]] = []
         live = quoted_name(connection, plan.schema, plan.table)
         rows = connection.execute(_INDEXES, (live,)).fetchall()
-        for number, (name, definition, constraint, constraint_definition, _) in enumerate(rows):
+        for number, (name, definition, constraint, constraint_definition, *comments) in enumerate(rows):
             temporary = f"{shadow.table}_{number}"
             if constraint:
                 statement = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
@@ -101,6 +102,16 @@ def build_indexes(connection: Connection, plan: TablePlan, shadow: TablePlan) ->
             else:
                 statement = _like(definition, temporary, shadow)
             connection.execute(statement)
+            for form, text in zip(("INDEX {0}", "CONSTRAINT {1} ON {2}"), comments, strict=True):
+                if text is not None:
+                    names = (
+                        sql.Identifier(shadow.schema, temporary),
+                        sql.Identifier(temporary),
+                        _identifier(shadow),
+                    )
+                    connection.execute(
+                        sql.SQL("COMMENT ON " + form + " IS {3}").format(*names, sql.Literal(text))
+                    )
             renames.append((temporary, str(name)))
         connection.execute(sql.SQL("ANALYZE {}").format(_identifier(shadow)))
     return renames
