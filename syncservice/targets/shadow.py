@@ -32,8 +32,10 @@ SELECT g.privilege_type, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(
   FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) g LEFT JOIN pg_roles r ON r.oid = g.grantee
  WHERE c.oid = %s::regclass AND g.grantee <> c.relowner
 """
-# Types without an equality operator are compared as text.
-_NO_EQUALITY = frozenset({"json", "xml", "point", "json[]", "xml[]", "point[]"})
+# Compared as text: types without an equality operator, and those whose equal values have several spellings (1.0 and
+# 1.00 of a bare numeric, 0 and -0): verification tells these apart, so a full sync must bring them.
+_AS_TEXT = frozenset({"json", "xml", "point", "json[]", "xml[]", "point[]", "citext", "jsonb", "interval"})
+_AS_TEXT |= {"real", "double precision", "double precision[]", "numeric", "numeric[]"}
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _differs(plan: TablePlan) -> sql.Composable:
         return sql.SQL("false")
     tests = []
     for column in rest:
-        as_text = "::text" if column.type in _NO_EQUALITY else ""
+        as_text = "::text" if (column.full_type or column.type) in _AS_TEXT else ""
         tests.append(
             sql.SQL("t.{0}" + as_text + " IS DISTINCT FROM s.{0}" + as_text).format(
                 sql.Identifier(column.target)
