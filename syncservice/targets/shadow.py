@@ -89,9 +89,7 @@ def build_indexes(connection: Connection, plan: TablePlan, shadow: TablePlan) ->
     Raises psycopg.errors.UniqueViolation when rows that the live table would refuse are in the shadow.
     """
     with connection.transaction():
-        connection.execute(
-            sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(shadow.schema, *_key_index(shadow)._obj))
-        )
+        _drop_key(connection, shadow)
         renames: list[tuple[str, str]] = []
         live = quoted_name(connection, plan.schema, plan.table)
         rows = connection.execute(_INDEXES, (live,)).fetchall()
@@ -160,6 +158,7 @@ def swap(
         connection.execute(
             sql.SQL("COMMENT ON TABLE {} IS {}").format(_identifier(shadow), sql.Literal(comment[0]))
         )
+    _drop_key(connection, shadow)  # the drain may have made it again
     connection.execute(sql.SQL("DROP TABLE {}").format(_identifier(plan)))
     connection.execute(
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(_identifier(shadow), sql.Identifier(plan.table))
@@ -215,6 +214,11 @@ def _differs(plan: TablePlan) -> sql.Composable:
 
 def _same(plan: TablePlan) -> sql.Composed:
     return sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in plan.key)
+
+
+def _drop_key(connection: Connection, shadow: TablePlan) -> None:
+    name = sql.Identifier(shadow.schema, *_key_index(shadow)._obj)
+    connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(name))
 
 
 def _key_index(shadow: TablePlan) -> sql.Identifier:
