@@ -6,6 +6,7 @@ a lookup; the index that merging needs is made when the first key comes a second
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -48,7 +49,7 @@ class Replay:
         self.claim = claim
         self.shadow, self._source, self._target, self._schemas = shadow, source, target, schemas
         self._need_key, self._progress, self._cancelled = need_key, progress, cancelled
-        self._floor = floor
+        self._floor, self._above = floor, sys.maxsize  # offset of the first record above the floor, once met
         self._partition = TopicPartition(shadow.topic, 0)
         self._seen = SeenKeys()
         self.has_key = False
@@ -113,9 +114,11 @@ class Replay:
         found = Records.of(raw.records.get(self._partition, ()))
         below = 0
         for index, value in enumerate(found.values):
+            if found.offsets[index] >= self._above:
+                break
             lsn = self._lsn(value)
             if lsn is not None and lsn >= self._floor:
-                self._floor = 0
+                self._above = found.offsets[index]  # kept, not forgotten: what was read ahead is read again
                 break
             if lsn is not None:
                 below = index + 1
