@@ -246,6 +246,7 @@ class FullSync:
             for job in self._jobs:
                 if job.merge_because:
                     shadows.merge_upsert(connection, job.plan, job.shadow)
+                    shadows.drop(connection, job.shadow)
                 else:
                     shadows.swap(connection, job.plan, job.shadow, job.renames)
             self._move_state(connection)
@@ -362,8 +363,8 @@ class FullSync:
         if connection.closed or connection.broken:
             return  # the next run of this operation drops the shadows first
         with connection.transaction():
-            if not self._swapped and not self._still_ours(connection):
-                return  # another run of this operation works with them
+            if self._swapped or not self._still_ours(connection):
+                return  # nothing of ours is left; what is there is another run's of this operation
             for job in self._jobs:
                 shadows.drop(connection, job.shadow)
             self._forget_letters(connection)
