@@ -65,7 +65,9 @@ def _form(column: ColumnPlan, dtype: pl.DataType) -> pl.Expr | None:
     if column.type == "jsonb":
         return pl.lit("\x01") + value  # the version of the binary form
     if column.type == "uuid":
-        return value.str.replace_all("-", "", literal=True).str.decode("hex", strict=True)
+        digits = value.str.replace_all("-", "", literal=True)
+        other = digits.str.len_bytes() != 32  # a length that COPY would take for a broken message
+        return pl.when(other).then(pl.lit("?")).otherwise(digits).str.decode("hex", strict=True)
     if column.type == "timestamp with time zone":
         return value.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=True)
     return _decimal(value, column.full_type) if column.type == "numeric" else None
@@ -74,7 +76,7 @@ def _form(column: ColumnPlan, dtype: pl.DataType) -> pl.Expr | None:
 def _decimal(value: pl.Expr, full_type: str) -> pl.Expr | None:
     """numeric(p,s) with up to 38 digits; bare numeric keeps each value's own scale, which a column cannot."""
     found = re.fullmatch(r"numeric\((\d+),(\d+)\)", full_type)
-    if found is None or int(found[1]) > _MAX_DIGITS:
+    if found is None or int(found[1]) > _MAX_DIGITS or int(found[2]) > int(found[1]):
         return None
     return value.cast(pl.Decimal(int(found[1]), int(found[2])), strict=True)
 
