@@ -163,9 +163,9 @@ class Reconciler:
         """A new pair runs a full sync first; when it failed for good, the pair waits for a person."""
         if self.operations.busy(pair.name):
             return self._set(pair, actual, "full_sync", None)
-        last = next(
-            (o for o in self._kit.catalog.operations(pair=pair.name, limit=20) if o.kind == "full"), None
-        )
+        found = self._kit.catalog.operations(pair=pair.name, limit=20)
+        ours = (o for o in found if o.kind == "full" and o.requested_at >= pair.created_at)
+        last = next(ours, None)  # not that of a deleted pair of the same name
         asked_again = pair.state == "preparing"
         if last is not None and last.state in ("failed", "cancelled") and not asked_again:
             error = last.error or {}
