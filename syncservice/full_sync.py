@@ -33,6 +33,7 @@ from syncservice.targets import shadow as shadows
 from syncservice.targets.base import LIVE
 from syncservice.targets.connection import Connect, Connection
 from syncservice.targets.faults import first_line, translate
+from syncservice.targets.generations import Generation, holds_rows, initialised
 from syncservice.targets.postgresql import PostgresTarget, prepare_state
 from syncservice.targets.tables import merge_reasons
 from syncservice.truncates import truncated
@@ -80,6 +81,7 @@ class FullSync:
 
     def __init__(self, parts: Parts, tables: dict[str, TablePlan]) -> None:
         self._parts, self._tables = parts, tables
+        self._live, self._generation = Generation(parts.pair, LIVE), Generation(parts.pair, parts.operation)
         self._jobs: list[Job] = []
         self._truncated: dict[str, tuple[int, int]] = {}
         self._truncates_end = 0
@@ -109,7 +111,7 @@ class FullSync:
         if self._parts.adopt:
             return
         for plan in self._tables.values():
-            if not _initialised(connection, self._parts.pair, plan) and _holds_rows(connection, plan):
+            if not initialised(connection, self._parts.pair, plan.topic) and holds_rows(connection, plan):
                 raise Refused(
                     f"{plan.name} already holds rows that this pair has not written",
                     code="target_not_empty",
@@ -125,7 +127,7 @@ class FullSync:
         ids = self._parts.admin.topic_ids(topics)
         self._truncated = self._truncates()
         snapshot = self._snapshot_floor()
-        self._forget_letters(connection)
+        self._generation.forget_letters(connection)
         self._parts.report.phase("replay", sum(ends[t] - starts[t] for t in topics))
         for name, plan in self._tables.items():
             floor = max(snapshot, self._truncated.get(name, (0, 0))[0])
@@ -148,7 +150,7 @@ class FullSync:
         shadow = shadows.shadow_of(plan, parts.operation)
         with connection.transaction():  # the generation's row first: it waits for a cut-over by another run
             connection.execute("SET LOCAL lock_timeout = '60s'")
-            _begin_generation(connection, parts, plan.topic, topic_id, start)
+            self._generation.begin(connection, plan.topic, topic_id, start)
             shadows.create(connection, plan, shadow)
         target = PostgresTarget(parts.connect, parts.pair, parts.operation, generation=parts.operation)
         claim = target.claim({plan.topic: topic_id}, [TopicPartition(plan.topic, 0)])
@@ -249,19 +251,18 @@ class FullSync:
                     shadows.drop(connection, job.shadow)
                 else:
                     shadows.swap(connection, job.plan, job.shadow, job.renames)
-            self._move_state(connection)
+            tables = {job.shadow.name: job.plan.name for job in self._jobs}
+            self._generation.become_live(connection, tables)
+            self._pass_truncates(connection)
         self._swapped = True
 
     def _drain(self, connection: Connection, lock: bool) -> None:
         """Bring each shadow to the live position; with `lock`, the live position cannot move any more."""
         for job in sorted(self._jobs, key=lambda j: j.plan.topic):
-            row = connection.execute(
-                "SELECT next_offset FROM terrafusion.offsets WHERE pair = %s AND generation = %s AND topic = %s "
-                "AND topic_id = %s" + (" FOR UPDATE" if lock else ""),
-                (self._parts.pair, LIVE, job.plan.topic, job.replay.claim.topic_ids[job.plan.topic]),
-            ).fetchone()
-            if row is not None:
-                job.replay.run(int(row[0]))
+            topic = job.plan.topic
+            position = self._live.position(connection, topic, job.replay.claim.topic_ids[topic], lock=lock)
+            if position is not None:
+                job.replay.run(position)
 
     def _fence(self, connection: Connection) -> None:
         """The shadows must still be ours: an owner that was stopped and taken over must not cut over."""
@@ -269,73 +270,23 @@ class FullSync:
             self._require_epoch(connection, job)
 
     def _require_epoch(self, connection: Connection, job: Job) -> None:
-        partition = TopicPartition(job.plan.topic, 0)
-        row = connection.execute(
-            "SELECT epoch FROM terrafusion.offsets "
-            "WHERE pair = %s AND generation = %s AND topic = %s AND partition = %s FOR UPDATE",
-            (self._parts.pair, self._parts.operation, *partition),
-        ).fetchone()
-        if row != (job.replay.claim.epochs[partition],):
+        mine = job.replay.claim.epochs[TopicPartition(job.plan.topic, 0)]
+        if self._generation.epoch(connection, job.plan.topic) != mine:
             raise Fenced(
                 f"the shadow of {job.plan.name} was taken over by another run of this operation", taken=True
             )
-
-    def _move_state(self, connection: Connection) -> None:
-        """Offsets, dead letters and parked keys of the shadows become the live ones; the epoch goes up."""
-        pair, operation = self._parts.pair, self._parts.operation
-        topics = [job.plan.topic for job in self._jobs]
-        tables = [job.plan.name for job in self._jobs]
-        shadow_names = {job.shadow.name: job.plan.name for job in self._jobs}
-        connection.execute(
-            """
-            INSERT INTO terrafusion.offsets AS o (pair, generation, topic, topic_id, partition, next_offset, epoch)
-            SELECT pair, %s, topic, topic_id, partition, next_offset, 1 FROM terrafusion.offsets
-             WHERE pair = %s AND generation = %s AND topic = ANY (%s)
-            ON CONFLICT (pair, generation, topic, partition) DO UPDATE
-               SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id, epoch = o.epoch + 1,
-                   owner = NULL, owner_pid = NULL, owner_started = NULL, updated_at = now()
-            """,
-            (LIVE, pair, operation, topics),
-        )
-        connection.execute(
-            "DELETE FROM terrafusion.offsets WHERE pair = %s AND generation = %s", (pair, operation)
-        )
-        for state in ("dead_letters", "parked_keys"):
-            connection.execute(
-                f"DELETE FROM terrafusion.{state} WHERE pair = %s AND generation = %s AND table_name = ANY (%s)",
-                (pair, LIVE, tables),
-            )
-            for shadow_name, name in shadow_names.items():
-                connection.execute(
-                    f"UPDATE terrafusion.{state} SET generation = %s, table_name = %s "
-                    "WHERE pair = %s AND generation = %s AND table_name = %s",
-                    (LIVE, name, pair, operation, shadow_name),
-                )
-        self._pass_truncates(connection)
 
     def _pass_truncates(self, connection: Connection) -> None:
         """What the replay left out need not halt the pair any more, unless other tables are still to be synced."""
         topic = self._parts.truncates_topic
         topic_id = self._parts.admin.topic_ids([topic])[topic]
-        row = connection.execute(
-            "SELECT next_offset FROM terrafusion.offsets WHERE pair = %s AND generation = %s AND topic = %s "
-            "AND topic_id = %s FOR UPDATE",
-            (self._parts.pair, LIVE, topic, topic_id),
-        ).fetchone()
-        position = int(row[0]) if row else 0
+        position = self._live.position(connection, topic, topic_id, lock=True) or 0
         left = [
             offset
             for table, (_, offset) in self._truncated.items()
             if self._still_truncated(table, offset, position)
         ]
-        connection.execute(
-            """
-            INSERT INTO terrafusion.offsets AS o (pair, generation, topic, topic_id, partition, next_offset, epoch)
-            VALUES (%s, %s, %s, %s, 0, %s, 1) ON CONFLICT (pair, generation, topic, partition) DO UPDATE
-               SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id, epoch = o.epoch + 1, owner = NULL
-            """,
-            (self._parts.pair, LIVE, topic, topic_id, max(position, min([self._truncates_end, *left]))),
-        )
+        self._live.begin(connection, topic, topic_id, max(position, min([self._truncates_end, *left])))
 
     def _still_truncated(self, table: str, offset: int, position: int) -> bool:
         return offset >= position and table in self._parts.pair_tables and table not in self._tables
@@ -345,14 +296,6 @@ class FullSync:
         claimed = {t: id_ for job in self._jobs for t, id_ in job.replay.claim.topic_ids.items()}
         if self._parts.admin.topic_ids(claimed) != claimed:
             raise ResyncRequired("a topic was re-created during the full sync")
-
-    def _forget_letters(self, connection: Connection) -> None:
-        """Dead letters and parked keys of this generation: of an interrupted run, or of a finished one."""
-        for state in ("dead_letters", "parked_keys"):
-            connection.execute(
-                f"DELETE FROM terrafusion.{state} WHERE pair = %s AND generation = %s",
-                (self._parts.pair, self._parts.operation),
-            )
 
     # -- after -------------------------------------------------------------------------------------
 
@@ -367,11 +310,7 @@ class FullSync:
                 return  # nothing of ours is left; what is there is another run's of this operation
             for job in self._jobs:
                 shadows.drop(connection, job.shadow)
-            self._forget_letters(connection)
-            connection.execute(
-                "DELETE FROM terrafusion.offsets WHERE pair = %s AND generation = %s",
-                (self._parts.pair, self._parts.operation),
-            )
+            self._generation.forget(connection)
 
     def _still_ours(self, connection: Connection) -> bool:
         try:
@@ -401,28 +340,3 @@ def _row(job: Job) -> dict[str, Any]:
         "put_in_place_by": "merge" if job.merge_because else "swap",
         "because": job.merge_because,
     }
-
-
-def _initialised(connection: Connection, pair: str, plan: TablePlan) -> bool:
-    present = connection.execute("SELECT to_regclass('terrafusion.offsets') IS NOT NULL").fetchone()
-    if not present or not present[0]:
-        return False
-    query = "SELECT 1 FROM terrafusion.offsets WHERE pair = %s AND generation = %s AND topic = %s"
-    return connection.execute(query, (pair, LIVE, plan.topic)).fetchone() is not None
-
-
-def _holds_rows(connection: Connection, plan: TablePlan) -> bool:
-    name = psycopg.sql.Identifier(plan.schema, plan.table)
-    return connection.execute(psycopg.sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone() is not None
-
-
-def _begin_generation(connection: Connection, parts: Parts, topic: str, topic_id: str, start: int) -> None:
-    """The shadow's position; a second run of the operation fences the first one off."""
-    connection.execute(
-        """
-        INSERT INTO terrafusion.offsets AS o (pair, generation, topic, topic_id, partition, next_offset)
-        VALUES (%s, %s, %s, %s, 0, %s) ON CONFLICT (pair, generation, topic, partition) DO UPDATE
-           SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id, epoch = o.epoch + 1
-        """,
-        (parts.pair, parts.operation, topic, topic_id, start),
-    )

@@ -107,7 +107,7 @@ class Replay:
         """Without the events from before the floor.
 
         For one table, every event after a TRUNCATE (or after the last snapshot's first row) has a higher LSN than it: once
-        one is above the floor, all are. Tombstones and unreadable events go with the event before them.
+        one is above the floor, all are. Tombstones and unreadable events behind the last one below it are kept.
         """
         if not self._floor:
             return raw

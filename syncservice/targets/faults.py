@@ -8,7 +8,13 @@ from psycopg import errors as pg
 from syncservice.errors import Contention, Halt, SyncError, TargetUnavailable
 
 # What one row's values can be guilty of: the batch is taken apart until the row is found.
-ROW_FAULTS = (pg.IntegrityError, pg.DataError, pg.RaiseException, pg.ProgramLimitExceeded)
+ROW_FAULTS = (
+    pg.IntegrityError,
+    pg.DataError,
+    pg.RaiseException,
+    pg.ProgramLimitExceeded,
+    pg.ProtocolViolation,
+)
 
 _CONTENTION = (
     pg.DeadlockDetected,
