@@ -30,8 +30,6 @@ from syncservice.sources.tables import TableInfo, read_table
 if TYPE_CHECKING:
     from catalog.specs import SystemSpec
 
-FLUSHING_MESSAGES = 170000  # from this server version on, a message can ask to be flushed
-
 _LOGIN_REFUSED = "Mend the user or the secret that the system's manifest refers to, then apply it again."
 _LSN = "(pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::int8"
 _SLOT = """
@@ -86,16 +84,12 @@ class PostgresSource:
         """Write a marker to the log; the position whose passing proves that all earlier commits are in Kafka.
 
         Compare with the connector's committed `lsn_commit` (see above). `prefix` is the message's, e.g. "terrafusion".
-        Needs no table rights. Before PostgreSQL 17 the message is a transaction, whose commit flushes it.
+        Needs no table rights. The message is a transaction of its own: its commit flushes it, and ends Debezium's search
+        for its place after a restart. A message outside a transaction does not, so an idle source would stand still.
         """
         with self._connection() as connection:
             position = _one(connection.execute(f"SELECT {_LSN}"))
-            if connection.info.server_version >= FLUSHING_MESSAGES:
-                connection.execute(
-                    "SELECT pg_catalog.pg_logical_emit_message(false, %s, '', true)", (prefix,)
-                )
-            else:
-                connection.execute("SELECT pg_catalog.pg_logical_emit_message(true, %s, '')", (prefix,))
+            connection.execute("SELECT pg_catalog.pg_logical_emit_message(true, %s, '')", (prefix,))
         return int(position)
 
     def current_lsn(self) -> int:
