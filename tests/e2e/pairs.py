@@ -333,6 +333,12 @@ class Pair:
         finally:
             consumer.close()
 
+    def restart_connector(self) -> None:
+        """Connector and task, at once."""
+        [name] = [c["name"] for c in self.client.connectors() if c["system"] == self.source_system]
+        url = f"{self.env['CONNECT_URL']}/connectors/{name}/restart?includeTasks=true&onlyFailed=false"
+        httpx.post(url, trust_env=False).raise_for_status()
+
     def left_behind(self) -> dict[str, list[str]]:
         """What a deleted pair must not leave: slots, connectors with their offsets, topics, its state in the target."""
         slots = self.source.rows(

@@ -131,6 +131,7 @@ CREATE TABLE checked (id int PRIMARY KEY, n int);
 CREATE TABLE busy (id int PRIMARY KEY, n int, t varchar(20));
 CREATE TABLE eras (id int PRIMARY KEY, d date, ts timestamp, tz timestamptz);
 CREATE TABLE later (id int PRIMARY KEY, n int);
+CREATE TABLE latest (id int PRIMARY KEY, n int);
 ALTER TABLE kinds REPLICA IDENTITY FULL;
 ALTER TABLE nulls REPLICA IDENTITY FULL;
 ALTER TABLE toasts REPLICA IDENTITY FULL;
@@ -148,6 +149,7 @@ INSERT INTO decorated SELECT i, 'näme ' || i, i * 1.5 FROM generate_series(1, 3
 INSERT INTO checked SELECT i, i FROM generate_series(1, 30) i;
 INSERT INTO busy SELECT i, i, 't' FROM generate_series(1, 200) i;
 INSERT INTO later VALUES (1, 1);
+INSERT INTO latest VALUES (1, 1);
 INSERT INTO eras VALUES (50, '1582-10-10', '1582-10-10', '1582-10-10Z');
 """
 TARGET_DDL = f"""
@@ -170,6 +172,7 @@ CREATE TABLE checked (id int PRIMARY KEY, n int CONSTRAINT positive CHECK (n >= 
 CREATE TABLE busy (id int PRIMARY KEY, n int, t varchar(20));
 CREATE TABLE eras (id int PRIMARY KEY, d date, ts timestamp, tz timestamptz);
 CREATE TABLE later (id int PRIMARY KEY, n int);
+CREATE TABLE latest (id int PRIMARY KEY, n int);
 """
 TABLES = (
     same("kinds", "id", *KINDS),
@@ -529,6 +532,18 @@ def test_case_49_a_full_sync_applies_what_came_whole_after_a_bad_record(pair: Pa
 # -- the pair's life -------------------------------------------------------------------------------
 
 
+def test_case_66_catch_up_on_an_idle_source_after_the_connector_restarted(pair: Pair) -> None:
+    """The last event is a row's: Debezium must find its place again although no transaction follows, only markers."""
+    for _ in range(2):
+        pair.source.run("UPDATE numbers SET n = n + 1 WHERE id % 5 = 0")
+        eventually(lambda: pair.client.status(pair.name)["lag_records"] == 0, 20, "the change is applied")
+        time.sleep(1.3)  # a heartbeat after the COMMIT
+        pair.restart_connector()
+        time.sleep(2)  # the old task is gone
+        found = pair.operation("incremental", 30)
+        assert found["state"] == "succeeded", found["error"]
+
+
 def test_pause_and_resume(pair: Pair) -> None:
     pair.client.pause(pair.name)
     pair.wait("paused")
@@ -555,6 +570,30 @@ def test_case_71_a_table_added_later_is_not_filled_silently(pair: Pair) -> None:
     finally:
         pair.delete("cases-later")
     pair.source.run("UPDATE numbers SET n = 5 WHERE id % 2 = 0")
+    pair.assert_equal("numbers")
+
+
+def test_case_71_a_table_added_to_the_running_pair(pair: Pair) -> None:
+    """Refused, or the pair halts and says why; without the table it runs again, and nothing was lost meanwhile."""
+    pair.source.run(f"ALTER PUBLICATION {pair.publication} ADD TABLE latest")
+    try:
+        try:
+            pair.apply([*TABLES, same("latest", "id", "n")])
+        except ApiError as refused:
+            assert "latest" in str(refused.errors)
+        else:
+            halted = pair.wait("halted", 60)
+            assert "public.latest" in halted["reason"]
+            assert pair.target.rows("SELECT * FROM dst.latest") == []
+            full = pair.operation("full")
+            assert full["state"] == "failed"
+            assert "Delete all pairs of system" in full["error"]["remedy"]
+    finally:
+        pair.apply()
+    pair.source.run("UPDATE numbers SET n = 6 WHERE id % 2 = 0")
+    eventually(
+        lambda: pair.client.pair(pair.name)["state"] == "running", 30, "the pair runs without the table"
+    )
     pair.assert_equal("numbers")
 
 
@@ -774,3 +813,16 @@ def test_a_deleted_pair_leaves_nothing(pair: Pair) -> None:
     assert gone.value.status == 404
     with psycopg.connect(pair.source.dsn, autocommit=True) as source:
         source.execute("UPDATE numbers SET n = 1")  # nothing holds the source up
+
+
+def test_case_71_the_remedy_works(pair: Pair) -> None:
+    """All pairs of the system deleted and applied again: the pair whose first full sync was refused now runs."""
+    later = same("later", "id", "n")
+    pair.source.run(f"ALTER PUBLICATION {pair.publication} SET TABLE later")
+    pair.apply([later], "cases-later")
+    pair.wait("running", name="cases-later")
+    assert pair.differences(later) == []
+    pair.source.run("INSERT INTO later VALUES (2, NULL)")
+    eventually(lambda: pair.differences(later) == [], 30, "the change arrives")
+    pair.delete("cases-later")
+    assert pair.left_behind() == {}
