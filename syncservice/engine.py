@@ -15,6 +15,7 @@ from catalog.manifest import ManifestProblem
 from catalog.specs import SyncPairSpec, SystemSpec
 from syncservice.connect import names
 from syncservice.kit import Kit
+from syncservice.operations import late_tables, start_over
 from syncservice.reconcile import Reconciler
 from syncservice.sources.checks import CheckItem
 from syncservice.targets.checks import check_target
@@ -47,7 +48,7 @@ class SyncEngine:
 
     def validate_pair(self, spec: SyncPairSpec) -> list[ManifestProblem]:
         """Everything wrong with a pair, seen against source and target."""
-        problems = list(self._kit.plan(spec, None).problems)
+        problems = list(self._kit.plan(spec, None).problems) + self._late(spec)
         for role, name in (("source", spec.source), ("target", spec.target)):
             items = self.check_system(name, self._kit.catalog.system(name).spec, [spec])
             problems += [
@@ -56,6 +57,20 @@ class SyncEngine:
                 if not item.ok
             ]
         return problems
+
+    def _late(self, spec: SyncPairSpec) -> list[ManifestProblem]:
+        """Tables that would join a connector after its snapshot: their first full sync could not be made."""
+        record = next((s for s in self._kit.catalog.sources() if s.system == spec.source), None)
+        late = late_tables(record, [t.from_ for t in spec.tables]) if record and record.captured else []
+        return [
+            ManifestProblem(
+                f"spec.tables[{index}].from",
+                f"{table.from_} was not in the snapshot of the running connector {record.connector if record else ''}",
+                start_over(spec.source),
+            )
+            for index, table in enumerate(spec.tables)
+            if table.from_ in late
+        ]
 
     def connectors(self) -> list[dict[str, Any]]:
         """All connectors of ours, with state and tasks."""

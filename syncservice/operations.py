@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -242,15 +242,26 @@ def _trouble(system: str, kit: Kit) -> SyncError | None:
 
 def require_replay(record: SourceRecord, chosen: dict[str, TablePlan]) -> None:
     """A replay rebuilds a table only when its topic holds every row since the connector's snapshot. Raises Refused."""
-    late = [table for table in chosen if record.captured.get(table, {}).get("since") != "initial"]
-    if late:
+    if late := late_tables(record, chosen):
         raise Refused(
             f"{', '.join(late)} joined the connector {record.connector} after its snapshot: the topic does not hold "
             "the rows that were there before",
             code="replay_incomplete",
-            remedy=f"Delete all pairs of system {record.system} and apply them again in one go (a new generation takes a "
-            "snapshot of every table); extracting a table by itself is not supported yet.",
+            remedy=start_over(record.system),
         )
+
+
+def late_tables(record: SourceRecord, tables: Iterable[str]) -> list[str]:
+    """Source tables whose rows of before the connector's snapshot are not in their topics."""
+    return [table for table in tables if record.captured.get(table, {}).get("since") != "initial"]
+
+
+def start_over(system: str) -> str:
+    """What brings a late table in, as long as tables cannot be extracted one by one."""
+    return (
+        f"Delete all pairs of system {system} and apply them again in one go (a new generation takes a "
+        "snapshot of every table); extracting a table by itself is not supported yet."
+    )
 
 
 def _chosen(pair: PairRecord, plan: PairPlan, tables: list[str]) -> dict[str, TablePlan]:

@@ -258,7 +258,7 @@ class PostgresTarget:
                     position and position.ts_ms,
                 ),
             )
-            if letter.key is not None:
+            if letter.key is not None and letter.key not in claim.parked.get(letter.table, ()):
                 parked.setdefault(letter.table, set()).add(letter.key)
                 connection.execute(
                     "INSERT INTO terrafusion.parked_keys VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
