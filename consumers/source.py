@@ -1,7 +1,6 @@
 """Where raw records come from: a consumer group's share of topics, or whole partitions without a group.
 
-Positions are never kept in Kafka: who owns a partition says where to start (`on_assign`). Offsets committed
-to Kafka serve lag tools only.
+Positions are never kept in Kafka: who owns a partition says where to start (`on_assign`).
 """
 
 from __future__ import annotations
@@ -162,14 +161,6 @@ class KafkaSource:
         size = sum(len(value or b"") for value in sample) / len(sample)
         weight = min(1.0, len(found) / 1000)
         self._mean_bytes = max(64.0, self._mean_bytes * (1 - weight) + weight * size)
-
-    def commit(self, positions: Positions) -> None:
-        """Tell Kafka how far we are, for lag tools; failures do not matter."""
-        offsets = [KafkaPartition(tp.topic, tp.partition, offset) for tp, offset in positions.items()]
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException:
-            return
 
     def close(self) -> None:
         """Leave the group."""

@@ -14,6 +14,7 @@ to go on (design section 4). After any failure it claims again; it never guesses
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -157,7 +158,9 @@ class ApplyGroup:
             if dict(ready.topic_ids.result()) != dict(claim.topic_ids):
                 raise ResyncRequired("a topic was re-created while its changes were being applied")
 
-        return self._target.apply(claim, batch, confirm)
+        began = time.monotonic()
+        applied = self._target.apply(claim, batch, confirm)
+        return replace(applied, seconds=time.monotonic() - began)
 
     # -- ownership (inside poll, on the second thread) ---------------------------------------------
 

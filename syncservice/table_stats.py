@@ -71,6 +71,7 @@ class PairStats:
     def applied(self, batch: Batch, applied: Applied) -> None:
         """See pipeline.Observer."""
         now = time.time()
+        metrics.APPLY_SECONDS.labels(self._pair).observe(applied.seconds)
         with self._lock:
             self._positions(batch.next)
             for table in batch.tables:

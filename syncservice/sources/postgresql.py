@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
-from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg.rows import DictRow, dict_row
 
-from syncservice.sources.checks import CheckItem, check_source, published_tables, quoted
+from syncservice.sources.checks import CheckItem, check_source, published_tables
 from syncservice.sources.errors import SourceRefused, SourceUnavailable
 from syncservice.sources.tables import TableInfo, read_table
 
@@ -133,23 +132,6 @@ class PostgresSource:
         """About how many rows the "schema.table"s hold together, from statistics."""
         with self._connection() as connection:
             return int(_one(connection.execute(_ESTIMATE, (list(tables),))))
-
-    def stream_rows(
-        self, schema: str, table: str, columns: Sequence[str], order_by: Sequence[str], *, size: int = 10_000
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """All rows in lists of up to `size`, from one snapshot, through a server-side cursor."""
-        query = sql.SQL("SELECT {} FROM {} ORDER BY {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, columns)),
-            quoted(f"{schema}.{table}"),
-            sql.SQL(", ").join(map(sql.Identifier, order_by)),
-        )
-        with (
-            self._connection(autocommit=False) as connection,
-            connection.cursor(name="terrafusion_rows", row_factory=tuple_row) as cursor,
-        ):
-            cursor.execute(query)
-            while rows := cursor.fetchmany(size):
-                yield rows
 
     def _dropped(self, name: str) -> bool:
         try:

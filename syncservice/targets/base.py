@@ -103,11 +103,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Applied:
-    """What a batch came to, per target table."""
+    """What a batch came to, per target table, and how long its transaction took."""
 
     records: Mapping[str, int]
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     newly_parked: ParkedKeys = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class Target(Protocol):

@@ -16,8 +16,6 @@ from pgpq import ArrowToPostgresBinaryEncoder
 from syncservice.compact import MASK, OFFSET, OP
 from syncservice.plan import TablePlan
 
-SEQ_COLUMNS = (("seq", "INT8"), ("op", "TEXT"), ("mask", "TEXT"))
-
 
 @dataclass(frozen=True)
 class Staged:
