@@ -14,6 +14,7 @@ from consumers.decode import ROWS_BELOW, decode_columns, decode_event, decode_ro
 from consumers.errors import BadRecord
 from consumers.logical import typed, unreadable
 from consumers.schema import prepare
+from tests.avro import is_avro
 from tests.records import PLACEHOLDER, Col, Log, Writer, array, registry
 
 INT = st.integers(-(2**31), 2**31 - 1)
@@ -136,7 +137,8 @@ def rows_of(decode: Any, values: list[bytes], schema: Any) -> pl.DataFrame | Non
 def test_damaged_values_are_read_alike_or_reported_and_never_shift_others(
     table: tuple[Writer, list[dict[str, Any]]], data: st.DataObject
 ) -> None:
-    """The columnar decoder may be more lenient (a branch number that does not exist); then others are untouched."""
+    """What a writer could have written is read alike; what none could have (a branch number that does not exist), either
+    decoder may read as it likes. The others are untouched whatever the damage."""
     writer, _ = table
     schema, values = prepare(writer.schema_id, writer.schema), written(*table)
     sound = decode_rows(values, schema)
@@ -147,7 +149,7 @@ def test_damaged_values_are_read_alike_or_reported_and_never_shift_others(
     for frame in (by_columns, by_rows):
         if frame is not None:
             assert_frame_equal(frame.filter(others), sound.filter(others), check_exact=True)
-    if by_columns is not None and by_rows is not None:
+    if by_columns is not None and by_rows is not None and is_avro(values[victim][5:], schema.plain):
         assert_frame_equal(by_columns, by_rows, check_exact=True)
 
 
