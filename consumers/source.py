@@ -25,7 +25,7 @@ _SETTINGS: dict[str, Any] = {
     "enable.partition.eof": True,
     "partition.assignment.strategy": "range",
     "session.timeout.ms": 10_000,
-    "fetch.wait.max.ms": 100,
+    "fetch.wait.max.ms": 500,  # how long an empty fetch waits; data comes at once
     "fetch.message.max.bytes": 8 * 1024 * 1024,
     "fetch.max.bytes": 64 * 1024 * 1024,
     "receive.message.max.bytes": 100_000_000,
