@@ -181,6 +181,18 @@ def newest_position(records: Sequence[RawRecord], schemas: SchemaLookup) -> Sour
     return None
 
 
+def op_and_source(record: RawRecord, schemas: SchemaLookup) -> tuple[object, Mapping[str, Any]] | None:
+    """The kind letter and the source block of an event; None for a tombstone and for what cannot be decoded."""
+    if record.value is None:
+        return None
+    try:
+        event = decode_event(record.value, schemas(schema_id_of(record.value)))
+    except BadRecord:
+        return None
+    source = event.get("source")
+    return (event.get("op"), source) if isinstance(source, Mapping) else None
+
+
 def source_position(value: bytes, schema: WriterSchema) -> SourcePosition:
     """The source position inside an envelope. Raises BadRecord."""
     source = decode_event(value, schema).get("source")

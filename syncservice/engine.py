@@ -43,7 +43,8 @@ class SyncEngine:
         return items
 
     def _check_source(self, name: str, spec: SystemSpec, tables: Sequence[str]) -> list[CheckItem]:
-        slot = next((s.slot for s in self._kit.catalog.sources() if s.system == name), "")
+        record = self._kit.source_record(name)
+        slot = record.slot if record else ""
         return self._kit.source(spec).check(tables, names.publication(name), spec.user, slot)
 
     def validate_pair(self, spec: SyncPairSpec) -> list[ManifestProblem]:
@@ -60,7 +61,7 @@ class SyncEngine:
 
     def _late(self, spec: SyncPairSpec) -> list[ManifestProblem]:
         """Tables that would join a connector after its snapshot: their first full sync could not be made."""
-        record = next((s for s in self._kit.catalog.sources() if s.system == spec.source), None)
+        record = self._kit.source_record(spec.source)
         late = late_tables(record, [t.from_ for t in spec.tables]) if record and record.captured else []
         return [
             ManifestProblem(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from catalog.manifest import ManifestProblem
 from catalog.protocol import CatalogStore
-from catalog.records import PairRecord, SourceRecord, SystemRecord
+from catalog.records import SourceRecord, SystemRecord
 from catalog.specs import SyncPairSpec, SystemSpec, TableSpec
 from consumers.admin import TopicAdmin
 from consumers.records import TopicPartition
@@ -124,9 +124,9 @@ class Kit:
             problems += foreign_key_problems([plan.name for plan in tables.values()], edges)
             return PairPlan(tables, edges, problems)
 
-    def source_record(self, pair: PairRecord) -> SourceRecord | None:
-        """The catalog's record of the pair's source, if it has one."""
-        return next((s for s in self.catalog.sources() if s.system == pair.spec.source), None)
+    def source_record(self, system: str) -> SourceRecord | None:
+        """The catalog's record of a source system, if it has one."""
+        return next((s for s in self.catalog.sources() if s.system == system), None)
 
 
 def _plan_one(

@@ -124,7 +124,7 @@ class Operations:
 
     def _do(self, operation: OperationRecord, report: Report) -> Json:
         pair = self._kit.catalog.pair(operation.pair)
-        record = self._kit.source_record(pair)
+        record = self._kit.source_record(pair.spec.source)
         if record is None or not record.captured:
             raise Refused(
                 f"the source {pair.spec.source} has no connector yet",
@@ -233,7 +233,7 @@ class Operations:
 
 def _trouble(system: str, kit: Kit) -> SyncError | None:
     """The escalated condition of a source's connector, as the reconcile loop recorded it."""
-    record = next((s for s in kit.catalog.sources() if s.system == system), None)
+    record = kit.source_record(system)
     for condition in record.conditions if record else []:
         if condition.get("escalated"):
             return Halt(condition["message"], code=condition["code"], remedy=condition["remedy"])

@@ -29,6 +29,7 @@ from syncservice.pipeline import ApplyGroup
 from syncservice.plan import TablePlan
 from syncservice.source_keeper import SourceKeeper
 from syncservice.table_stats import PairStats
+from syncservice.targets.generations import forget_pair
 from syncservice.targets.postgresql import PostgresTarget
 from syncservice.targets.tables import apply_groups
 from syncservice.truncates import TruncateGuard
@@ -138,7 +139,7 @@ class Reconciler:
             _stop(actual)
             self._keep_source(pair, pairs)
             return self._first_full_sync(pair, actual)
-        record = self._kit.source_record(pair)
+        record = self._kit.source_record(pair.spec.source)
         if record is not None and record.captured:  # what is in Kafka is applied whatever the source does
             self._ensure_running(pair, actual, record)
         self._keep_source(pair, pairs)
@@ -253,10 +254,7 @@ class Reconciler:
     def _forget_state(self, pair: PairRecord) -> None:
         target = self._kit.catalog.system(pair.spec.target)
         with self._kit.connect(target.spec, "delete")() as connection:
-            for table in ("offsets", "dead_letters", "parked_keys"):
-                present = connection.execute("SELECT to_regclass(%s)", (f"terrafusion.{table}",)).fetchone()
-                if present and present[0]:
-                    connection.execute(f"DELETE FROM terrafusion.{table} WHERE pair = %s", (pair.name,))
+            forget_pair(connection, pair.name)
 
     # -- what is shown -----------------------------------------------------------------------------
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from consumers.changes import SchemaLookup
-from consumers.decode import decode_event, schema_id_of
-from consumers.errors import BadRecord
+from consumers.changes import SchemaLookup, op_and_source
 from consumers.records import RawRecord, TopicPartition
 from consumers.source import EventSource
 
@@ -74,14 +72,8 @@ def _first_records(
 
 def _snapshot_lsn(record: RawRecord, schemas: SchemaLookup) -> int | None:
     """The LSN of a row that a snapshot read; None for any other record."""
-    if record.value is None:
+    found = op_and_source(record, schemas)
+    if found is None or found[0] != "r" or found[1].get("snapshot") == "incremental":
         return None
-    try:
-        event = decode_event(record.value, schemas(schema_id_of(record.value)))
-    except BadRecord:
-        return None
-    source = event.get("source")
-    if event.get("op") != "r" or not isinstance(source, Mapping) or source.get("snapshot") == "incremental":
-        return None
-    lsn = source.get("lsn")
+    lsn = found[1].get("lsn")
     return int(lsn) if lsn is not None else None

@@ -57,7 +57,7 @@ class SourceKeeper:
 
     def remove(self) -> None:
         """Remove connector, offsets, slot and topics; a second call goes on where the first failed."""
-        record = next((s for s in self._kit.catalog.sources() if s.system == self.system.name), None)
+        record = self._kit.source_record(self.system.name)
         if record is not None:
             self._connector.remove(record)
             self._kit.catalog.forget_source(self.system.name)
@@ -79,9 +79,8 @@ class SourceKeeper:
         return shown
 
     def _record(self) -> SourceRecord:
-        for record in self._kit.catalog.sources():
-            if record.system == self.system.name:
-                return record
+        if (record := self._kit.source_record(self.system.name)) is not None:
+            return record
         generation = self._kit.catalog.next_generation(self.system.name)
         fresh = names.fresh_names(self.system.name, generation)
         return self._kit.catalog.put_source(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consumers.changes import SchemaLookup
-from consumers.decode import decode_event, schema_id_of
-from consumers.errors import BadRecord
+from consumers.changes import SchemaLookup, op_and_source
 from consumers.records import RawBatch, RawRecord
 from syncservice.errors import Halt
 
@@ -38,13 +36,8 @@ class TruncateGuard:
 
 def truncated(record: RawRecord, schemas: SchemaLookup) -> tuple[str, int] | None:
     """The source table and the LSN of a truncate event; None when the record is none."""
-    if record.value is None:
+    found = op_and_source(record, schemas)
+    if found is None or found[0] != "t":
         return None
-    try:
-        event = decode_event(record.value, schemas(schema_id_of(record.value)))
-    except BadRecord:
-        return None
-    source = event.get("source")
-    if event.get("op") != "t" or not isinstance(source, Mapping):
-        return None
+    source = found[1]
     return f"{source['schema']}.{source['table']}", int(source["lsn"] or 0)

@@ -24,6 +24,14 @@ def initialised(connection: Connection, pair: str, topic: str) -> bool:
     return connection.execute(query, (pair, LIVE, topic)).fetchone() is not None
 
 
+def forget_pair(connection: Connection, pair: str) -> None:
+    """All rows of a pair, of every generation; a target that never had any is fine."""
+    for table in ("offsets", "dead_letters", "parked_keys"):
+        present = connection.execute("SELECT to_regclass(%s)", (f"terrafusion.{table}",)).fetchone()
+        if present and present[0]:
+            connection.execute(f"DELETE FROM terrafusion.{table} WHERE pair = %s", (pair,))
+
+
 def holds_rows(connection: Connection, plan: TablePlan) -> bool:
     """Whether the table has any row."""
     query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(plan.schema, plan.table))
